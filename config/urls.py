@@ -1,0 +1,18 @@
+"""Every address of the product."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("profiles.urls")),
+    path("p/<str:project_id>/", include("segments.urls")),
+    path("p/<str:project_id>/", include("integrations.urls")),
+    path("partners/mixpanel/", include("integrations.mixpanel.urls")),
+    path("api/", include("config.api")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "profiles.http.bad_request"
+handler403 = "profiles.http.forbidden"
+handler404 = "profiles.http.not_found"
+handler500 = "profiles.http.server_error"

@@ -1,0 +1,1 @@
+"""Mixpanel's cohort webhook: views > tasks > apply > inbox > protocol."""

@@ -1,0 +1,107 @@
+"""The keys that servers use: made, shown once, checked on each call, revoked at once."""
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from profiles.models import Passcode, Project, User
+
+# Without the letters and digits that people confuse when they read them aloud.
+_ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_PASSCODE_BYTES = 20  # 160 bits: no slow hash is needed against guessing
+_NOTE_USE_EVERY = timedelta(seconds=20)
+
+
+class PasscodeNameInUse(Exception):
+    """A passcode of this name is in use; choose another name or rotate that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who a call's credentials stand for. `public_id` is what the caller knows as the Project ID."""
+
+    project_id: int
+    public_id: str
+    project_name: str
+    passcode_id: int
+    passcode_name: str
+
+
+def new_public_id() -> str:
+    """Return a Project ID such as HGK-84R-7K6Z."""
+    letters = [secrets.choice(_ID_ALPHABET) for _ in range(10)]
+    return "-".join(("".join(letters[:3]), "".join(letters[3:6]), "".join(letters[6:])))
+
+
+def fingerprint(*, passcode: str, key: str) -> bytes:
+    """Return the keyed SHA-256 of a passcode; 32 bytes."""
+    return hmac.digest(b"muster passcode " + key.encode(), passcode.encode("utf-8", "surrogatepass"), sha256)
+
+
+def make_passcode(*, project: Project, name: str, by: User | None = None) -> tuple[Passcode, str]:
+    """Make a passcode and return it with its value, which is stored nowhere.
+
+    Raises PasscodeNameInUse.
+    """
+    name = name.strip() or "passcode"
+    value = secrets.token_urlsafe(_PASSCODE_BYTES)
+    with transaction.atomic():
+        Project.objects.select_for_update().get(pk=project.pk)  # two at once see one another
+        if Passcode.objects.filter(project=project, name=name, revoked_at=None).exists():
+            raise PasscodeNameInUse(name)
+        passcode = Passcode.objects.create(
+            project=project,
+            name=name,
+            created_by=by,
+            fingerprint=fingerprint(passcode=value, key=settings.SECRET_KEY),
+        )
+    return passcode, value
+
+
+def revoke_passcode(*, passcode: Passcode, now: datetime) -> None:
+    """End a passcode; the next call with it is refused."""
+    passcode.revoked_at = now
+    passcode.save(update_fields=["revoked_at"])
+
+
+def rotate_passcode(*, passcode: Passcode, by: User | None, now: datetime) -> tuple[Passcode, str]:
+    """Put a new value in the place of an old one, under the same name; the old value ends at once."""
+    with transaction.atomic():
+        revoke_passcode(passcode=passcode, now=now)
+        return make_passcode(project=passcode.project, name=passcode.name, by=by)
+
+
+# Uses index: passcode.fingerprint (unique), project.public_id (unique)
+FIND_CALLER = """
+SELECT p.id, p.public_id, p.name, k.id, k.name, k.last_used_at, host(k.last_used_from)
+FROM passcode k JOIN project p ON p.id = k.project_id
+WHERE k.fingerprint = ANY(%(fingerprints)s) AND k.revoked_at IS NULL AND p.public_id = %(public_id)s
+"""
+
+NOTE_USE = "UPDATE passcode SET last_used_at = %(now)s, last_used_from = %(address)s WHERE id = %(passcode_id)s"
+
+
+def find_caller(*, public_id: str, passcode: str, address: str | None, now: datetime) -> Caller | None:
+    """Return whom the credentials stand for, None when they are wrong.
+
+    An unknown project and a wrong passcode read the same. The look-up by a keyed fingerprint tells an attacker nothing
+    by its duration. There is no cache, so that a revoked passcode ends at once: the look-up takes 0.1 ms.
+    """
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    if "\0" in public_id:  # no id holds one, and the database would refuse the question
+        return None
+    found = [fingerprint(passcode=passcode, key=key) for key in keys]
+    with connection.cursor() as cursor:
+        cursor.execute(FIND_CALLER, {"fingerprints": found, "public_id": public_id.encode(errors="replace").decode()})
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        project_id, known_id, project_name, passcode_id, name, last_used_at, last_used_from = row
+        if last_used_at is None or now - last_used_at > _NOTE_USE_EVERY or last_used_from != address:
+            cursor.execute(NOTE_USE, {"now": now, "address": address, "passcode_id": passcode_id})
+    return Caller(project_id, known_id, project_name, passcode_id, name)

@@ -1,0 +1,87 @@
+"""The people a project knows."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from profiles.models.tenancy import Project
+
+
+class Profile(models.Model):
+    """One person.
+
+    Written by set-based SQL in `profiles/upsert.py` and `profiles/merge.py`. `project` has no constraint in the
+    database: the check of each row cost a tenth of an import, and projects are never deleted under their people.
+    """
+
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="profiles")
+    # Ids are compared byte by byte: those that differ in case or composition are different people.
+    identity = models.TextField(db_collation="C")
+    # True while nothing but a Mixpanel distinct id has named this person: such a profile gives way to the one that
+    # a $CleverTap_user_id beside the same distinct id names (partner-sync.md §3, rule 3).
+    provisional = models.BooleanField(default=False)
+    name = models.TextField(null=True)
+    first_name = models.TextField(null=True)
+    last_name = models.TextField(null=True)
+    email = models.TextField(null=True)
+    phone = models.TextField(null=True)
+    properties = models.JSONField(default=dict)
+    # Where the values came from. All of them from the first source, but for those named here: {property: [source, source id, epoch]}.
+    source = models.TextField()
+    source_id = models.BigIntegerField(null=True)
+    value_sources = models.JSONField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "profile"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["project", "identity"], name="profile_identity"),
+        ]
+
+    def __str__(self) -> str:
+        """Name the person as the pages do."""
+        return self.name or self.email or self.identity
+
+
+class Alias(models.Model):
+    """Another id that leads to a profile."""
+
+    class Kind(models.IntegerChoices):
+        """What sort of id it is; the same text may be both and lead to two people."""
+
+        IDENTITY = 1, "Earlier identity"  # of a profile that was merged into this one
+        MIXPANEL = 2, "Mixpanel ID"
+
+    pk = models.CompositePrimaryKey("project_id", "kind", "value")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    kind = models.SmallIntegerField(choices=Kind.choices)
+    value = models.TextField(db_collation="C")
+    profile = models.ForeignKey(Profile, models.DO_NOTHING, db_constraint=False, related_name="aliases")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "profile_alias"
+
+    def __str__(self) -> str:
+        """Show the id itself."""
+        return self.value
+
+
+class ProfileMerge(models.Model):
+    """A profile that turned out to be another one. Sets and batches that still hold the old id are read through this."""
+
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    old_id = models.BigIntegerField(unique=True)
+    old_identity = models.TextField(db_collation="C")
+    new_id = models.BigIntegerField(db_index=True)
+    merged_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "profile_merge"
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["project", "merged_at"], name="profile_merge_when")]
+
+    def __str__(self) -> str:
+        """Read as a sentence."""
+        return f"{self.old_id} became {self.new_id}"

@@ -1,0 +1,253 @@
+"""Segments, the sets behind them, and the syncs that change them."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models.functions import Now
+
+from profiles.models import Project
+
+
+class SegmentType(models.TextChoices):
+    """What fills a segment; the labels are CleverTap's."""
+
+    PARTNER = "partner", "Partner - Mixpanel"
+
+
+class Segment(models.Model):
+    """A group of people with a name. Who is in it stands in SegmentChunk and is changed only by `segments/membership.py`."""
+
+    class SyncMode(models.TextChoices):
+        """How a partner keeps it up to date."""
+
+        ONE_TIME = "one_time", "One-time"
+        DYNAMIC = "dynamic", "Dynamic"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="segments")
+    type = models.CharField(max_length=16, choices=SegmentType.choices, default=SegmentType.PARTNER)
+    name = models.CharField(max_length=255)
+    # Equal to the sum of its chunks: written in the transaction that changes them.
+    size = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    # What the partner told of it.
+    description = models.TextField(blank=True)
+    sync_mode = models.CharField(max_length=8, choices=SyncMode.choices, default=SyncMode.ONE_TIME)
+    last_sync = models.ForeignKey("Sync", models.SET_NULL, null=True, related_name="+", db_constraint=False)
+    last_sync_at = models.DateTimeField(null=True)
+    # The session that decides the whole list: the last `members` session that began. Its pages count, older ones' do not.
+    list_sync = models.ForeignKey("Sync", models.SET_NULL, null=True, related_name="+", db_constraint=False)
+
+    class Meta:
+        db_table = "segment"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["project", "-created_at"], name="segment_newest"),
+            models.Index(fields=["project", "name"], name="segment_by_name"),
+        ]
+
+    def __str__(self) -> str:
+        """Show the name."""
+        return self.name
+
+
+class SegmentChunk(models.Model):
+    """Who is in a segment, for 65,536 consecutive profile ids: a serialised BitMap of the ids' low 16 bits."""
+
+    pk = models.CompositePrimaryKey("segment_id", "chunk")
+    segment = models.ForeignKey(Segment, models.CASCADE, related_name="chunks", db_index=False)
+    chunk = models.IntegerField()
+    bits = models.BinaryField()
+    size = models.IntegerField()
+
+    class Meta:
+        db_table = "segment_chunk"
+
+    def __str__(self) -> str:
+        """Read as a sentence."""
+        return f"{self.size} people of segment {self.segment_id}"
+
+
+class SegmentDay(models.Model):
+    """What a day changed in a segment, in the project's time zone."""
+
+    pk = models.CompositePrimaryKey("segment_id", "day")
+    segment = models.ForeignKey(Segment, models.CASCADE, related_name="days", db_index=False)
+    day = models.DateField()
+    added = models.BigIntegerField(default=0)
+    removed = models.BigIntegerField(default=0)
+    size = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "segment_day"
+
+    def __str__(self) -> str:
+        """Read as a sentence."""
+        return f"{self.day}: {self.size}"
+
+
+class Cohort(models.Model):
+    """A list of people at a partner, and the segment it has become here.
+
+    Known before there is a segment (a removal for a cohort never seen makes none) and after it was deleted.
+    """
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="cohorts", db_index=False)
+    partner = models.CharField(max_length=16)
+    partner_project_id = models.TextField(db_collation="C")
+    partner_segment_id = models.TextField(db_collation="C")
+    name = models.CharField(max_length=255, blank=True)
+    segment = models.OneToOneField(Segment, models.SET_NULL, null=True, related_name="cohort")
+    deleted_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "cohort"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["project", "partner", "partner_project_id", "partner_segment_id"],
+                name="cohort_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Show the name."""
+        return self.name or self.partner_segment_id
+
+
+class Sync(models.Model):
+    """A session of pages for one cohort. All `counts` are people.
+
+    `received` is the sum of matched, created, unknown and rejected; also of added, removed (but for those whom a full
+    list left out), unchanged and rejected.
+    """
+
+    class Kind(models.TextChoices):
+        """Whether it names everybody or only who moved."""
+
+        FULL = "full", "Full list"
+        DIFF = "diff", "Differences"
+
+    class Status(models.TextChoices):
+        """How far it is."""
+
+        RECEIVING = "receiving", "Receiving"
+        APPLYING = "applying", "Applying"
+        COMPLETE = "complete", "Done"
+        INCOMPLETE = "incomplete", "Incomplete"
+        FAILED = "failed", "Failed"
+        HELD = "held", "Held"
+
+    project = models.ForeignKey(Project, models.CASCADE, related_name="syncs", db_index=False)
+    cohort = models.ForeignKey(Cohort, models.CASCADE, related_name="syncs", db_index=False)
+    segment = models.ForeignKey(Segment, models.SET_NULL, null=True, related_name="syncs")
+    kind = models.CharField(max_length=4, choices=Kind.choices)
+    # The partner's id of the session; empty when it sent none. `session_key` tells such sessions apart.
+    session_id = models.TextField(blank=True)
+    session_key = models.TextField(db_collation="C")
+    replay_of = models.ForeignKey("self", models.SET_NULL, null=True, related_name="replays")
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.RECEIVING)
+
+    # Pages the partner announced, an action each; null while unknown. Zero: no page of that action has come.
+    members_pages = models.IntegerField(default=0, null=True)
+    add_pages = models.IntegerField(default=0, null=True)
+    remove_pages = models.IntegerField(default=0, null=True)
+    pages_received = models.IntegerField(default=0)
+    pages_applied = models.IntegerField(default=0)
+    pages_failed = models.IntegerField(default=0)
+    # Numbers of which at least one copy has been applied; the session is whole when it equals the announced pages.
+    numbers_applied = models.IntegerField(default=0)
+
+    received = models.BigIntegerField(default=0)
+    matched = models.BigIntegerField(default=0)
+    created = models.BigIntegerField(default=0)
+    updated = models.BigIntegerField(default=0)
+    added = models.BigIntegerField(default=0)
+    removed = models.BigIntegerField(default=0)
+    unchanged = models.BigIntegerField(default=0)
+    rejected = models.BigIntegerField(default=0)
+    warned = models.BigIntegerField(default=0)
+
+    # People whom differences received since this list began added or removed: serialised BitMap64, while the list is open.
+    added_since = models.BinaryField(null=True)
+    removed_since = models.BinaryField(null=True)
+
+    received_at = models.DateTimeField()
+    last_page_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "sync"
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(fields=["cohort", "session_key", "kind"], name="sync_once"),
+        ]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["project", "-id"], name="sync_newest"),
+            models.Index(fields=["segment", "-id"], name="sync_of_segment"),
+            models.Index(fields=["status"], name="sync_open", condition=models.Q(status__in=["receiving", "applying"])),
+        ]
+
+    def __str__(self) -> str:
+        """Read as a sentence."""
+        return f"{self.get_kind_display()} of {self.received_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def pages_expected(self) -> int | None:
+        """Return how many pages the partner announced, None when it did not say."""
+        parts = (self.members_pages, self.add_pages, self.remove_pages)
+        return None if None in parts else sum(part or 0 for part in parts)
+
+
+class SyncChange(models.Model):
+    """What one applied page did, or the end of a full list. The sets are serialised BitMap64 of profile ids.
+
+    `named` is everyone the page named; `created` those it made, `added` and `removed` those it moved. The rest of
+    `named` was matched and stayed.
+    """
+
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="changes", db_index=False)
+    action = models.CharField(max_length=16)
+    # The page's number; 0 where it had none; null for the end of a full list.
+    number = models.IntegerField(null=True)
+    named = models.BinaryField()
+    created = models.BinaryField(null=True)
+    added = models.BinaryField(null=True)
+    removed = models.BinaryField(null=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        db_table = "sync_change"
+        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["sync", "action", "number"], name="sync_change_page")]
+
+    def __str__(self) -> str:
+        """Read as a sentence."""
+        return f"{self.action} page {self.number}"
+
+
+class SyncReject(models.Model):
+    """A member that could not be taken, or a value of one that was left out, and why."""
+
+    class Severity(models.IntegerChoices):
+        """Whether the person or only a value is missing."""
+
+        REJECTED = 1, "Rejected"
+        WARNED = 2, "Value left out"
+
+    sync = models.ForeignKey(Sync, models.CASCADE, related_name="rejects", db_index=False)
+    severity = models.SmallIntegerField(choices=Severity.choices)
+    page = models.IntegerField(null=True)
+    # Place on the page, from 1.
+    position = models.IntegerField()
+    # What arrived, shortened: the ids of a rejected member, or the value left out.
+    member = models.TextField()
+    code = models.CharField(max_length=32)
+    reason = models.TextField()
+
+    class Meta:
+        db_table = "sync_reject"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["sync", "severity", "id"], name="sync_reject_list"),
+        ]
+
+    def __str__(self) -> str:
+        """Show the reason."""
+        return self.reason
