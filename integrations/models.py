@@ -93,7 +93,6 @@ class Page(models.Model):
     # Null when unknown: the session can never be whole, so nobody leaves by it.
     total = models.IntegerField(null=True)
     digest = models.BinaryField(max_length=16)
-    name = models.CharField(max_length=255, blank=True)
     body = models.BinaryField(null=True)
     received_at = models.DateTimeField(db_default=Now())
     state = models.SmallIntegerField(choices=State.choices, default=State.PENDING)

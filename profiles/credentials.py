@@ -1,7 +1,9 @@
 """The keys that servers use: made, shown once, checked on each call, revoked at once."""
 
+import base64
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -105,3 +107,39 @@ def find_caller(*, public_id: str, passcode: str, address: str | None, now: date
         if last_used_at is None or now - last_used_at > _NOTE_USE_EVERY or last_used_from != address:
             cursor.execute(NOTE_USE, {"now": now, "address": address, "passcode_id": passcode_id})
     return Caller(project_id, known_id, project_name, passcode_id, name)
+
+
+class BadCredentials(Exception):
+    """The credentials of a call are missing, unreadable, or two that disagree."""
+
+
+def read_credentials(*, headers: Mapping[str, str]) -> tuple[str, str]:
+    """Return (Project ID, passcode) from HTTP Basic or the two X-CleverTap headers; both may be given if they agree.
+
+    Raises BadCredentials.
+    """
+    basic: tuple[str, str] | None = None
+    scheme, _, encoded = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            name, colon, secret = base64.b64decode(encoded.strip(), validate=True).decode().partition(":")
+        except ValueError as error:  # also what does not decode as base64 or UTF-8
+            raise BadCredentials from error
+        if not colon:
+            raise BadCredentials
+        basic = (name, secret)
+    account, passcode = headers.get("X-CleverTap-Account-Id"), headers.get("X-CleverTap-Passcode")
+    named = (account, passcode) if account is not None and passcode is not None else None
+    if basic is not None and named is not None and basic != named:
+        raise BadCredentials
+    found = basic or named
+    if found is None:
+        raise BadCredentials
+    return found
+
+
+def known_project(*, public_id: str) -> int | None:
+    """Return the id of the project that a call names, right or wrong its passcode; for the project's own log alone."""
+    if "\0" in public_id:
+        return None
+    return Project.objects.filter(public_id=public_id).values_list("pk", flat=True).first()

@@ -97,6 +97,9 @@ class Cohort(models.Model):
     partner_segment_id = models.TextField(db_collation="C")
     name = models.CharField(max_length=255, blank=True)
     segment = models.OneToOneField(Segment, models.SET_NULL, null=True, related_name="cohort")
+    # Its segment was deleted here on purpose: differences are refused until a new full list brings it back. Pages of
+    # sessions that began before `deleted_at` stay without effect.
+    is_deleted = models.BooleanField(default=False)
     deleted_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(db_default=Now())
 
@@ -160,6 +163,7 @@ class Sync(models.Model):
     received = models.BigIntegerField(default=0)
     matched = models.BigIntegerField(default=0)
     created = models.BigIntegerField(default=0)
+    unknown = models.BigIntegerField(default=0)
     updated = models.BigIntegerField(default=0)
     added = models.BigIntegerField(default=0)
     removed = models.BigIntegerField(default=0)
@@ -170,6 +174,8 @@ class Sync(models.Model):
     # People whom differences received since this list began added or removed: serialised BitMap64, while the list is open.
     added_since = models.BinaryField(null=True)
     removed_since = models.BinaryField(null=True)
+    # And ids they removed that named nobody then: [[identified, id], …].
+    removed_unknown = models.JSONField(null=True)
 
     received_at = models.DateTimeField()
     last_page_at = models.DateTimeField()

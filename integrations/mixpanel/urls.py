@@ -1,5 +1,10 @@
-"""Addresses."""
+"""Addresses that Mixpanel calls."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from integrations.mixpanel import views
+
+urlpatterns = [
+    path("connect/", views.connect, name="mixpanel-connect"),
+    path("cohorts/", views.cohorts, name="mixpanel-cohorts"),
+]

@@ -1,0 +1,69 @@
+"""What people may type on the settings page."""
+
+from typing import Any, ClassVar
+from zoneinfo import available_timezones
+
+from django import forms
+
+from profiles.models import Project
+
+# The areas of the time zone database that are places; the rest are old names and fixed offsets.
+_AREAS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
+
+
+def timezone_choices(*, current: str) -> list[tuple[str, Any]]:
+    """Return the time zones by area, the one in use among them whatever it is called."""
+    names = sorted(available_timezones())
+    grouped: list[tuple[str, Any]] = [("UTC", "UTC")]
+    for area in _AREAS:
+        zones = [(name, name.split("/", 1)[1].replace("_", " ")) for name in names if name.startswith(f"{area}/")]
+        grouped.append((area, zones))
+    if current != "UTC" and not current.startswith(tuple(f"{area}/" for area in _AREAS)):
+        grouped.insert(0, (current, current))
+    return grouped
+
+
+class ProjectForm(forms.ModelForm[Project]):
+    """A project's name and the time zone in which its pages show times."""
+
+    timezone = forms.ChoiceField(
+        label="Time zone",
+        help_text="Times are shown in it, and a segment's days begin and end by it from now on.",
+        widget=forms.Select(attrs={"class": "form-select"}),
+    )
+
+    class Meta:
+        model = Project
+        fields: ClassVar[list[str]] = ["name", "timezone"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Offer the time zones."""
+        super().__init__(*args, **kwargs)
+        field = self.fields["timezone"]
+        if isinstance(field, forms.ChoiceField):
+            field.choices = timezone_choices(current=self.instance.timezone)
+
+
+class PasscodeForm(forms.Form):
+    """The name of a new passcode."""
+
+    name = forms.CharField(
+        max_length=100,
+        help_text="Where it will be used, for instance mixpanel-prod.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        error_messages={"required": "Give it a name, so that you know later which one to rotate."},
+    )
+
+
+class TestCohortForm(forms.Form):
+    """An Identity that goes along with the test cohort."""
+
+    __test__ = False  # its name begins like that of a test
+
+    identity = forms.CharField(
+        label="Identity of a person you know",
+        required=False,
+        max_length=1024,
+        help_text="Optional. It is sent as $CleverTap_user_id, to see whether its profile is recognised.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )

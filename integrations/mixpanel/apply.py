@@ -1,0 +1,369 @@
+"""Applies stored pages: who the people are, then what changes for the segment, in two transactions.
+
+Each may be repeated without harm, so a crash leaves a page applied or not, never half. Pages of a cohort apply in the
+order in which they were received.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from django.db import transaction
+from pyroaring import BitMap64
+
+from integrations.mixpanel import inbox, protocol
+from integrations.mixpanel.inbox import Run, Waiting
+from integrations.people import Resolved, resolve
+from profiles import events
+from profiles.models import Project
+from profiles.phones import to_e164
+from profiles.statements import share_people
+from profiles.upsert import Person
+from segments import lists, membership, syncs
+from segments.models import Cohort, Segment, Sync, SyncChange, SyncReject
+from segments.syncs import Counts
+
+PARTNER_NAME: Final = "Mixpanel"
+EVENT_NAME: Final = "Partner Sync"
+
+
+class AppliedElsewhere(Exception):
+    """Another worker applied these pages first; there is nothing left to do for them."""
+
+
+@dataclass(slots=True)
+class ReadPage:
+    """A stored page, read: for each member that can be taken, in order, the place of its person in `People.rows`."""
+
+    waiting: Waiting
+    name: str
+    description: str
+    received: int
+    people: list[int]
+    rejects: list[SyncReject]
+
+
+@dataclass(slots=True)
+class People:
+    """The people of a run, each once, with what was said of them last."""
+
+    rows: list[Person] = field(default_factory=list)
+    _places: dict[tuple[bool, str], int] = field(default_factory=dict)
+
+    def place(self, person: Person) -> int:
+        """Return a person's place, adding what is said of them to what was said before."""
+        known = self._places.setdefault((person.identified, person.identity), len(self.rows))
+        if known == len(self.rows):
+            self.rows.append(person)
+        else:
+            self.rows[known].take(person)
+        return known
+
+
+def apply_run(*, cohort_id: int, run: Run, now: datetime) -> None:
+    """Apply pages that follow one another, or as many of them as belong together; the rest wait for the next run.
+
+    Raises AppliedElsewhere.
+    """
+    project = Project.objects.get(cohorts=cohort_id)
+    people = People()
+    pages = [_read(waiting=waiting, sync_id=run.sync_id, people=people) for waiting in run.pages]
+    while True:
+        resolved = resolve(
+            project=project,
+            people=people.rows,
+            source=PARTNER_NAME,
+            source_id=run.sync_id,
+            now=now,
+            create=run.action != "remove_members",
+        )
+        with transaction.atomic():
+            share_people(project_id=project.pk)
+            if Project.objects.values_list("people_version", flat=True).get(pk=project.pk) == resolved.people_version:
+                Change(project=project, cohort_id=cohort_id, run=run, people=people, resolved=resolved, now=now).make(pages)
+                return
+
+
+def _read(*, waiting: Waiting, sync_id: int, people: People) -> ReadPage:
+    page = protocol.read_page(waiting.body)
+    read = ReadPage(waiting, page.name, page.description, len(page.members), [], [])
+
+    def left_out(reject: protocol.Reject, severity: SyncReject.Severity) -> None:
+        read.rejects.append(SyncReject(sync_id=sync_id, page=waiting.number or None, severity=severity, **reject._asdict()))
+
+    for member in protocol.read_members(page):
+        if isinstance(member, protocol.Reject):
+            bad_value = member.code == "bad_value"
+            left_out(member, SyncReject.Severity.WARNED if bad_value else SyncReject.Severity.REJECTED)
+            continue
+        phone = None
+        if member.phone is not None:
+            phone = to_e164(member.phone)
+            if phone is None:
+                reason = f"The phone number of {member.key} cannot be understood. Send it with + and its country code."
+                reject = protocol.Reject(member.position, member.phone[:200], "phone_not_understood", reason)
+                left_out(reject, SyncReject.Severity.WARNED)
+        person = Person(
+            member.key,
+            member.identified,
+            member.mixpanel_id,
+            member.email,
+            phone,
+            member.first_name,
+            member.last_name,
+            member.properties,
+        )
+        read.people.append(people.place(person))
+    return read
+
+
+class Change:
+    """The second transaction: what the pages of a run change for their segment. The caller holds it open."""
+
+    def __init__(
+        self,
+        *,
+        project: Project,
+        cohort_id: int,
+        run: Run,
+        people: People,
+        resolved: Resolved,
+        now: datetime,
+    ) -> None:
+        """Take the cohort: nobody else changes its segment until the transaction ends."""
+        self.project, self.run, self.people, self.resolved, self.now = project, run, people, resolved, now
+        self.cohort = Cohort.objects.select_for_update().get(pk=cohort_id)
+        self.sync = Sync.objects.get(pk=run.sync_id)
+        self.counts = Counts()
+        self.created = self._created()
+        self.updated = set(resolved.updated)
+
+    def make(self, pages: Sequence[ReadPage]) -> None:
+        """Change the membership, raise the events, keep the books, mark the pages."""
+        segment = self._segment(pages)
+        ignored: list[ReadPage] = []
+        if self._is_past(segment):
+            done = ignored = list(pages)
+        elif segment is None:
+            done = list(pages)
+            self._book(done, [BitMap64() for _ in done])
+        else:
+            done, ignored = self._change_members(segment, pages)
+        self.counts.pages_applied = len(done)
+        ids = [page.waiting.id for page in done]
+        if not inbox.mark_applied(ids=ids, ignored=[page.waiting.id for page in ignored], now=self.now):
+            raise AppliedElsewhere
+        syncs.count(sync=self.sync, segment=segment, counts=self.counts, now=self.now)
+        if segment is not None and self.run.action == "members" and not self._is_past(segment):
+            self._close_when_whole(segment)
+
+    # ---- which segment
+
+    def _is_past(self, segment: Segment | None) -> bool:
+        """Tell whether the session has no say any more: its segment was deleted, or a newer list began."""
+        if self.cohort.deleted_at is not None and self.sync.received_at <= self.cohort.deleted_at:
+            return True
+        newer = segment is not None and segment.list_sync_id is not None and segment.list_sync_id > self.sync.pk
+        return self.run.action == "members" and newer
+
+    def _segment(self, pages: Sequence[ReadPage]) -> Segment | None:
+        """Return the cohort's segment, locked; made when this is the first that is heard of it, but not by a removal."""
+        if self.cohort.deleted_at is not None and self.sync.received_at <= self.cohort.deleted_at:
+            return None
+        if self.cohort.segment_id is not None:
+            segment = membership.lock_segment(segment_id=self.cohort.segment_id)
+        elif self.run.action == "remove_members":
+            return None
+        else:
+            segment = Segment.objects.create(
+                project=self.project,
+                name=self.cohort.name or self.cohort.partner_segment_id[:255],
+                created_at=self.now,
+                updated_at=self.now,
+            )
+            self.cohort.segment = segment
+            self.cohort.save(update_fields=["segment"])
+        if not self._is_past(segment):
+            self._follow_facts(segment, pages)
+        return segment
+
+    def _follow_facts(self, segment: Segment, pages: Sequence[ReadPage]) -> None:
+        """Take over the cohort's newest name, and see whether it is kept up to date."""
+        name = next((page.name for page in reversed(pages) if page.name), "")
+        description = next((page.description for page in reversed(pages) if page.description), segment.description)
+        if name and name != self.cohort.name:
+            self.cohort.name = name
+            self.cohort.save(update_fields=["name"])
+        segment.name, segment.description = name or segment.name, description
+        if self.sync.kind == Sync.Kind.DIFF and segment.last_sync_id not in {None, self.sync.pk}:
+            segment.sync_mode = Segment.SyncMode.DYNAMIC
+        if self.run.action == "members" and (segment.list_sync_id or 0) < self.sync.pk:
+            segment.list_sync = self.sync
+        if (segment.last_sync_id or 0) < self.sync.pk:
+            segment.last_sync = self.sync
+            syncs.supersede(sync=self.sync, now=self.now)
+        segment.last_sync_at = self.now
+        segment.save(update_fields=["name", "description", "sync_mode", "list_sync", "last_sync", "last_sync_at"])
+
+    # ---- who joins and leaves
+
+    def _change_members(self, segment: Segment, pages: Sequence[ReadPage]) -> tuple[list[ReadPage], list[ReadPage]]:
+        """Apply pages in their order until the list is whole; return those that are done and those of them ignored."""
+        known = set(
+            SyncChange.objects.filter(sync=self.sync, action=self.run.action, number__in=[p.waiting.number for p in pages])
+            .values_list("number", flat=True),
+        )
+        named = [self._ids(page) for page in pages]
+        everyone = BitMap64.union(BitMap64(), *named)
+        chunks = membership.chunks_of(everyone)
+        before = membership.read(segment_id=segment.pk, chunks=chunks)
+        members = before.copy()
+        kept_out = self._kept_out(segment, everyone)
+        closed = self.run.action == "members" and self.sync.finished_at is not None
+        done: list[ReadPage] = []
+        ignored: list[ReadPage] = []
+        moves: list[BitMap64] = []
+        for page, ids in zip(pages, named, strict=True):
+            done.append(page)
+            if closed and page.waiting.number in known:
+                ignored.append(page)
+                moves.append(BitMap64())
+                continue
+            moved = ids & members if self.run.action == "remove_members" else ids - members - kept_out
+            members = members - moved if self.run.action == "remove_members" else members | moved
+            moves.append(moved)
+            if page.waiting.number not in known or page.waiting.number == 0:
+                known.add(page.waiting.number)
+                self.counts.numbers_applied += 1
+            if not closed and self._is_whole():
+                break
+        self._book([page for page in done if page not in ignored], [m for m, p in zip(moves, done, strict=True) if p not in ignored])
+        self._store(segment, before=before, after=members)
+        return done, ignored
+
+    def _ids(self, page: ReadPage) -> BitMap64:
+        ids = self.resolved.ids
+        return BitMap64(profile_id for place in page.people if (profile_id := ids[place]) is not None)
+
+    def _kept_out(self, segment: Segment, everyone: BitMap64) -> BitMap64:
+        """Return who may not join by a list page, because newer differences removed them; note what differences say."""
+        if self.run.action == "members":
+            return lists.removed_since(sync=self.sync, people=self.people.rows, ids=self.resolved.ids)
+        if segment.list_sync_id is not None:
+            lists.note_difference(
+                list_sync_id=segment.list_sync_id,
+                removed=self.run.action == "remove_members",
+                named=everyone,
+                unknown=[p for p, profile_id in zip(self.people.rows, self.resolved.ids, strict=True) if profile_id is None],
+            )
+        return BitMap64()
+
+    def _store(self, segment: Segment, *, before: BitMap64, after: BitMap64) -> None:
+        added, removed = after - before, before - after
+        if not added and not removed:
+            return
+        chunks = membership.chunks_of(added | removed)
+        membership.write(segment_id=segment.pk, ids=after, chunks=chunks)
+        self._raise_events(segment, "Added", added)
+        self._raise_events(segment, "Removed", removed)
+        membership.count_change(
+            segment=segment, added=len(added), removed=len(removed), timezone=self.project.timezone, now=self.now
+        )
+
+    def _raise_events(self, segment: Segment, action: str, ids: BitMap64) -> None:
+        events.raise_for_all(
+            project_id=self.project.pk,
+            name=EVENT_NAME,
+            profile_ids=ids,
+            properties={
+                "Partner Segment Name": segment.name,
+                "Action": action,
+                "Partner Segment ID": self.cohort.partner_segment_id,
+                "CT Source": PARTNER_NAME,
+                "Partner Name": PARTNER_NAME,
+            },
+            source=PARTNER_NAME,
+            source_id=self.sync.pk,
+            at=self.now,
+        )
+
+    # ---- the end of a full list
+
+    def _is_whole(self) -> bool:
+        return (
+            self.run.action == "members"
+            and self.sync.members_pages is not None
+            and self.sync.pages_failed == 0
+            and self.sync.numbers_applied + self.counts.numbers_applied >= self.sync.members_pages
+        )
+
+    def _close_when_whole(self, segment: Segment) -> None:
+        """Let those leave whom a whole list does not name."""
+        if self.sync.finished_at is not None or not self._is_whole():
+            return
+        staying = lists.named(sync=self.sync) | lists.added_since(sync=self.sync)
+        gone = BitMap64()
+        for part in membership.read_in_chunks(segment_id=segment.pk):
+            leaving = part - staying
+            if leaving:
+                membership.write(segment_id=segment.pk, ids=part - leaving, chunks=membership.chunks_of(part))
+                gone |= leaving
+        if gone:
+            self._raise_events(segment, "Removed", gone)
+            membership.count_change(
+                segment=segment, added=0, removed=len(gone), timezone=self.project.timezone, now=self.now
+            )
+            SyncChange.objects.create(
+                sync=self.sync, action="members", named=BitMap64().serialize(), removed=gone.serialize(), at=self.now
+            )
+            syncs.count(sync=self.sync, segment=segment, counts=Counts(removed=len(gone)), now=self.now)
+        syncs.close_list(sync=self.sync, now=self.now)
+
+    # ---- the books
+
+    def _created(self) -> BitMap64:
+        """Return who is new by this run: also whom it made in an attempt that did not get as far as here."""
+        created = BitMap64(self.resolved.created)
+        if self.resolved.made_before:
+            created |= BitMap64(self.resolved.made_before) - lists.created(sync=self.sync)
+        return created
+
+    def _book(self, pages: Sequence[ReadPage], moves: Sequence[BitMap64]) -> None:
+        """Count what each page did and keep whom it named, made and moved."""
+        changes, rejects = [], []
+        removal = self.run.action == "remove_members"
+        for page, moved in zip(pages, moves, strict=True):
+            ids = self._ids(page)
+            created = ids & self.created
+            self.created -= created
+            updated = [place for place in set(page.people) if self.resolved.ids[place] in self.updated]
+            self.updated -= {self.resolved.ids[place] or 0 for place in updated}
+            unknown = sum(self.resolved.ids[place] is None for place in page.people)
+            rejected = sum(reject.severity == SyncReject.Severity.REJECTED for reject in page.rejects)
+            taken = len(page.people)
+            self.counts.received += page.received
+            self.counts.created += len(created)
+            self.counts.unknown += unknown
+            self.counts.matched += taken - unknown - len(created)
+            self.counts.updated += len(updated)
+            self.counts.added += 0 if removal else len(moved)
+            self.counts.removed += len(moved) if removal else 0
+            self.counts.unchanged += taken - len(moved)
+            self.counts.rejected += rejected
+            self.counts.warned += len(page.rejects) - rejected
+            rejects += page.rejects
+            changes.append(
+                SyncChange(
+                    sync=self.sync,
+                    action=self.run.action,
+                    number=page.waiting.number,
+                    named=ids.serialize(),
+                    created=created.serialize() if created else None,
+                    added=moved.serialize() if moved and not removal else None,
+                    removed=moved.serialize() if moved and removal else None,
+                    at=self.now,
+                ),
+            )
+        SyncChange.objects.bulk_create(changes)
+        SyncReject.objects.bulk_create(rejects, batch_size=1000)

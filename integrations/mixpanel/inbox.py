@@ -1,0 +1,297 @@
+"""Raw pages: stored durably before they are answered, handed out in the order of receipt, marked when applied.
+
+A page is known for ever by its session, action, number and content; its body goes after the retention.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+
+from integrations.mixpanel.protocol import Page as ReceivedPage
+from integrations.mixpanel.protocol import Refused
+from integrations.models import Page
+from profiles.statements import fetch_one, run
+from segments import syncs
+from segments.models import Sync
+from segments.syncs import Lane
+
+PARTNER: Final = "mixpanel"
+RUN_PAGES: Final = 5
+RUN_BYTES: Final = 2 * 1024 * 1024
+
+# Uses index: page_once, sync primary key. The page and its sync's book in one round trip.
+STORE_PAGE = """
+WITH stored AS (
+    INSERT INTO page (project_id, sync_id, cohort_id, action, number, total, digest, body, received_at,
+        state, attempts, error)
+    VALUES (%(project_id)s, %(sync_id)s, %(cohort_id)s, %(action)s, %(number)s, %(total)s, %(digest)s, %(body)s, %(now)s, 0, 0, '')
+    ON CONFLICT (sync_id, action, number, digest) DO NOTHING
+    RETURNING id
+), fresh AS (
+    SELECT count(*)::int AS pages, max(id) AS id FROM stored
+), announced AS (
+    SELECT
+        CASE WHEN %(action)s <> 'members' THEN members_pages
+            WHEN %(total)s::int IS NOT NULL THEN greatest(members_pages, %(total)s::int) END AS members_pages,
+        CASE WHEN %(action)s <> 'add_members' THEN add_pages
+            WHEN %(total)s::int IS NOT NULL THEN greatest(add_pages, %(total)s::int) END AS add_pages,
+        CASE WHEN %(action)s <> 'remove_members' THEN remove_pages
+            WHEN %(total)s::int IS NOT NULL THEN greatest(remove_pages, %(total)s::int) END AS remove_pages
+    FROM sync WHERE id = %(sync_id)s
+)
+UPDATE sync SET
+    members_pages = CASE WHEN sync.members_pages IS NOT NULL THEN announced.members_pages END,
+    add_pages = CASE WHEN sync.add_pages IS NOT NULL THEN announced.add_pages END,
+    remove_pages = CASE WHEN sync.remove_pages IS NOT NULL THEN announced.remove_pages END,
+    pages_received = pages_received + fresh.pages,
+    last_page_at = CASE WHEN fresh.pages > 0 THEN %(now)s ELSE last_page_at END,
+    finished_at = CASE WHEN fresh.pages > 0 AND kind = 'diff' THEN NULL ELSE finished_at END,
+    status = CASE WHEN fresh.pages = 0 OR pages_failed > 0 OR status = 'held'
+            OR kind = 'full' AND finished_at IS NOT NULL THEN status
+        WHEN pages_received + fresh.pages >= announced.members_pages + announced.add_pages + announced.remove_pages
+            THEN 'applying'
+        ELSE 'receiving' END
+FROM fresh, announced WHERE sync.id = %(sync_id)s
+RETURNING fresh.id
+"""
+
+# Uses index: page_pending
+NEXT_PAGES = """
+SELECT id, sync_id, action, octet_length(body), retry_at IS NOT NULL AND retry_at > %(now)s, attempts
+FROM page WHERE cohort_id = %(cohort_id)s AND state = 0 ORDER BY id LIMIT %(limit)s
+"""
+
+BODIES = "SELECT id, body, number, total, received_at FROM page WHERE id = ANY(%(ids)s) ORDER BY id"
+
+# The row count decides: a page is marked once, by whoever's transaction commits.
+MARK = """
+UPDATE page SET state = CASE WHEN id = ANY(%(ignored)s) THEN 2 ELSE 1 END, applied_at = %(now)s, error = ''
+WHERE id = ANY(%(ids)s) AND state = 0
+"""
+
+NOTE_FAILURE = """
+UPDATE page SET attempts = attempts + 1, error = %(error)s,
+    state = CASE WHEN attempts + 1 >= %(most)s THEN 3 ELSE 0 END,
+    retry_at = %(now)s + make_interval(secs => 0.2 * power(2, attempts))
+WHERE id = %(page_id)s AND state = 0 RETURNING state
+"""
+
+NOTE_SET_ASIDE = "UPDATE sync SET pages_failed = pages_failed + 1 WHERE id = %(sync_id)s"
+
+# Uses index: page_pending. Those that no message woke a worker for, or whose worker died.
+WAITING_COHORTS = """
+SELECT DISTINCT cohort_id FROM page WHERE state = 0 AND received_at < %(before)s
+    AND (retry_at IS NULL OR retry_at <= %(now)s) LIMIT 1000
+"""
+
+# Uses index: page_kept
+DROP_BODIES = """
+UPDATE page SET body = NULL WHERE id IN (
+    SELECT id FROM page WHERE body IS NOT NULL AND received_at < %(before)s AND state IN (1, 2) LIMIT 1000
+)
+"""
+
+COPY_PAGES = """
+INSERT INTO page (project_id, sync_id, cohort_id, action, number, total, digest, body, received_at,
+    state, attempts, error)
+SELECT project_id, %(new_sync_id)s, cohort_id, action, number, total, digest, body, %(now)s, 0, 0, ''
+FROM page WHERE sync_id = %(sync_id)s ORDER BY id
+"""
+
+
+class PagesGone(Exception):
+    """The stored pages of a sync are past their retention, so it cannot be replayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a page was stored; `fresh` is False for a copy of one that is known."""
+
+    cohort_id: int
+    sync_id: int
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A stored page that waits to be applied. `total` None: the session can never be whole."""
+
+    id: int
+    body: bytes
+    number: int
+    total: int | None
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Pages of one sync and action that follow one another, to be applied together."""
+
+    sync_id: int
+    action: str
+    pages: list[Waiting]
+
+
+def store(*, project_id: int, page: ReceivedPage, body: bytes, now: datetime) -> Stored:
+    """Keep a page, once, and open its sync's book. The caller holds the transaction; when it ends the page is durable.
+
+    Raises Refused with 404 for differences to a segment that was deleted here on purpose.
+    """
+    kind = Sync.Kind.FULL if page.action == "members" else Sync.Kind.DIFF
+    # Without the partner's id each page is a session of its own, known by its content.
+    key = f"id:{page.session_id}" if page.session_id else f"content:{page.number}:{page.digest.hex()}"
+    lane = _lane(project_id=project_id, page=page, kind=kind, key=key, now=now)
+    if lane.is_deleted:
+        began_before = lane.sync_received_at is not None and lane.deleted_at is not None and lane.sync_received_at <= lane.deleted_at
+        if kind == Sync.Kind.DIFF or began_before:
+            name = page.name or page.cohort_id
+            message = f"The segment {name} was deleted in Muster. Sync the whole cohort again to bring it back."
+            raise Refused(404, "segment_deleted", message, page.action)
+        syncs.revive_cohort(cohort_id=lane.cohort_id)
+    if lane.sync_id is None:
+        syncs.open_sync(cohort_id=lane.cohort_id, kind=kind, session_id=page.session_id, session_key=key, now=now)
+        lane = _lane(project_id=project_id, page=page, kind=kind, key=key, now=now)
+    # With no session's id nothing says which pages belong together, so only a single one is a whole list.
+    total = None if not page.session_id and page.total is not None and page.total > 1 else page.total
+    parameters = {
+        "project_id": project_id,
+        "sync_id": lane.sync_id,
+        "cohort_id": lane.cohort_id,
+        "action": page.action,
+        "number": page.number,
+        "total": total,
+        "digest": page.digest,
+        "body": body,
+        "now": now,
+    }
+    (fresh,) = fetch_one(STORE_PAGE, parameters)
+    if lane.sync_id is None:
+        message = "The sync was opened and is gone."
+        raise LookupError(message)
+    return Stored(lane.cohort_id, lane.sync_id, fresh is not None)
+
+
+def _lane(*, project_id: int, page: ReceivedPage, kind: str, key: str, now: datetime) -> Lane:
+    for _ in range(2):
+        lane = syncs.find_lane(
+            project_id=project_id,
+            partner=PARTNER,
+            partner_project_id=page.project_id,
+            partner_segment_id=page.cohort_id,
+            session_key=key,
+            kind=kind,
+        )
+        if lane is not None:
+            return lane
+        syncs.open_cohort(
+            project_id=project_id,
+            partner=PARTNER,
+            partner_project_id=page.project_id,
+            partner_segment_id=page.cohort_id,
+            name=page.name,
+            now=now,
+        )
+    message = "The cohort was opened and is gone."
+    raise LookupError(message)
+
+
+def next_run(*, cohort_id: int, now: datetime) -> Run | None:
+    """Return the next pages of a cohort to apply, None when there are none or the first waits for its next attempt.
+
+    A page that has failed goes alone, so that it takes no other down with it.
+    """
+    rows = run(NEXT_PAGES, {"cohort_id": cohort_id, "limit": RUN_PAGES, "now": now}).fetchall()
+    chosen: list[int] = []
+    size = 0
+    for page_id, sync_id, action, length, waits, attempts in rows:
+        same = (sync_id, action) == rows[0][1:3]
+        if waits or not same or (chosen and (attempts or size + (length or 0) > RUN_BYTES)):
+            break
+        chosen.append(page_id)
+        size += length or 0
+        if attempts:
+            break
+    if not chosen:
+        return None
+    found = run(BODIES, {"ids": chosen})
+    return Run(rows[0][1], rows[0][2], [Waiting(row[0], bytes(row[1]), *row[2:]) for row in found])
+
+
+def has_waiting(*, cohort_id: int) -> bool:
+    """Tell whether a cohort has pages to apply."""
+    return Page.objects.filter(cohort_id=cohort_id, state=Page.State.PENDING).exists()
+
+
+def mark_applied(*, ids: Sequence[int], ignored: Sequence[int], now: datetime) -> bool:
+    """Mark pages as done, in the transaction that does it; False when another worker was first."""
+    return run(MARK, {"ids": list(ids), "ignored": list(ignored), "now": now}).rowcount == len(ids)
+
+
+def note_failure(*, page_id: int, sync_id: int, error: str, now: datetime) -> bool:
+    """Count a failed attempt; return whether the page is set aside by it."""
+    with transaction.atomic():
+        parameters = {"page_id": page_id, "error": error[:2000], "most": settings.PAGE_MAX_ATTEMPTS, "now": now}
+        row = run(NOTE_FAILURE, parameters).fetchone()
+        if row is None or row[0] != Page.State.FAILED:
+            return False
+        run(NOTE_SET_ASIDE, {"sync_id": sync_id})
+        syncs.settle(sync_id=sync_id, now=now)
+        return True
+
+
+def retry(*, sync: Sync, now: datetime) -> int:
+    """Put the pages of a sync that were set aside back in line; return how many."""
+    with transaction.atomic():
+        locked = Sync.objects.select_for_update().get(pk=sync.pk)
+        pages = Page.objects.filter(sync=locked, state=Page.State.FAILED)
+        count = pages.update(state=Page.State.PENDING, attempts=0, retry_at=None)
+        locked.pages_failed = 0
+        locked.save(update_fields=["pages_failed"])
+        syncs.settle(sync_id=locked.pk, now=now)
+    return count
+
+
+def replay(*, sync: Sync, now: datetime) -> Sync:
+    """Send the stored pages of a sync through again, as a sync of its own that is received now.
+
+    Nobody is doubled: only what differs from today changes. Raises PagesGone when a page's body is past its retention.
+    """
+    with transaction.atomic():
+        pages = Page.objects.filter(sync=sync)
+        if not pages.exists() or pages.filter(body=None).exists():
+            raise PagesGone
+        again = Sync.objects.create(
+            project_id=sync.project_id,
+            cohort_id=sync.cohort_id,
+            segment_id=sync.segment_id,
+            kind=sync.kind,
+            session_id=sync.session_id,
+            session_key=f"replay:{sync.pk}:{now.timestamp()}",
+            replay_of=sync,
+            status=Sync.Status.APPLYING,
+            members_pages=sync.members_pages,
+            add_pages=sync.add_pages,
+            remove_pages=sync.remove_pages,
+            pages_received=pages.count(),
+            received_at=now,
+            last_page_at=now,
+        )
+        run(COPY_PAGES, {"sync_id": sync.pk, "new_sync_id": again.pk, "now": now})
+    return again
+
+
+def waiting_cohorts(*, now: datetime) -> list[int]:
+    """Return cohorts whose pages have waited for some seconds."""
+    return [row[0] for row in run(WAITING_COHORTS, {"before": now - timedelta(seconds=3), "now": now})]
+
+
+def drop_old_bodies(*, before: datetime) -> int:
+    """Drop the bodies of applied pages received before a time, a thousand a transaction; return how many."""
+    dropped = 0
+    while count := run(DROP_BODIES, {"before": before}).rowcount:
+        dropped += count
+    return dropped

@@ -1,0 +1,357 @@
+"""Mixpanel's cohort webhook, bytes to facts and facts to bytes. Plain Python.
+
+https://docs.mixpanel.com/docs/cohort-sync/webhooks describes what is sent; what is decided where that is silent
+stands in the table of edges of the partner's protocol. Each refusal here is written for the person who set the sync
+up, because Mixpanel shows it to them.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final, Literal, NamedTuple, NoReturn
+
+import msgspec
+
+Action = Literal["members", "add_members", "remove_members"]
+ACTIONS: Final = frozenset({"members", "add_members", "remove_members"})
+
+ID_MAX_BYTES = 1024
+NAME_MAX = 255
+DESCRIPTION_MAX = 2000
+PAGES_MAX = 1_000_000
+_EXACT_FLOAT = 2**53
+# Digits that no double holds: more than 1.8e308.
+_TOO_MANY_DIGITS = b"0" * 310
+_DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
+
+_PERSON_KEYS = frozenset({"mixpanel_distinct_id", "$CleverTap_user_id", "email", "phone_number", "first_name", "last_name"})
+
+
+class Refused(Exception):
+    """A call that is answered with a failure. `action` is echoed where one was readable."""
+
+    def __init__(self, status: int, code: str, message: str, action: str | None = None) -> None:
+        """Keep what to answer."""
+        super().__init__(message)
+        self.status, self.code, self.message, self.action = status, code, message, action
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One call of the webhook. `number` is 0 and `total` None where the page carried no page_info."""
+
+    action: Action
+    project_id: str
+    cohort_id: str
+    name: str
+    description: str
+    session_id: str
+    number: int
+    total: int | None
+    members: list[Any]
+    digest: bytes
+    # True when some text may hold NUL or half a surrogate pair.
+    dirty: bool
+
+
+class Member(NamedTuple):
+    """One person of a page, as it came but cleaned. `key` is what identifies them, `mixpanel_id` an id beside it."""
+
+    position: int
+    key: str
+    # True when `key` is the $CleverTap_user_id, False when it is the distinct id, all there was.
+    identified: bool
+    mixpanel_id: str | None
+    email: str | None
+    phone: str | None
+    first_name: str | None
+    last_name: str | None
+    properties: dict[str, Any] | None
+
+
+class Reject(NamedTuple):
+    """A member that cannot be taken, or a value of one that is left out, and why; `position` counts from 1."""
+
+    position: int
+    member: str
+    code: str
+    reason: str
+
+
+def read_page(body: bytes) -> Page:
+    """Read a page's bytes.
+
+    Raises Refused with 400 and the reason for whatever is not a page.
+    """
+    data, dirty = _read_json(body)
+    if not isinstance(data, dict):
+        _refuse(None, "not_an_object", "The body is not a JSON object. Send action and parameters.")
+    action = data.get("action")
+    echo = _clean(action)[:64] if isinstance(action, str) else None
+    if action not in ACTIONS:
+        _refuse(echo, "unknown_action", "The action is missing or unknown. Send members, add_members or remove_members.")
+    parameters = data.get("parameters")
+    if not isinstance(parameters, dict):
+        _refuse(action, "no_parameters", "The parameters are missing or no object.")
+    cohort_id = _text_id(parameters.get("mixpanel_cohort_id"), action, "mixpanel_cohort_id")
+    if not cohort_id:
+        _refuse(action, "no_cohort_id", "The mixpanel_cohort_id is missing, so no segment can be chosen.")
+    members = parameters.get("members")
+    if not isinstance(members, list):
+        _refuse(action, "no_members", "The members are missing or no list. An empty cohort is an empty list.")
+    number, total = _page_info(parameters.get("page_info"), action)
+    page = Page(
+        action=action,
+        project_id=_text_id(parameters.get("mixpanel_project_id"), action, "mixpanel_project_id"),
+        cohort_id=cohort_id,
+        name=_label(parameters.get("mixpanel_cohort_name"), NAME_MAX),
+        description=_label(parameters.get("mixpanel_cohort_description"), DESCRIPTION_MAX),
+        session_id=_text_id(parameters.get("mixpanel_session_id"), action, "mixpanel_session_id"),
+        number=number,
+        total=total,
+        members=members,
+        digest=_digest(members),
+        dirty=dirty,
+    )
+    _require_one_good(page)
+    return page
+
+
+def read_members(page: Page) -> Iterator[Member | Reject]:
+    """Read a page's members in their order: each a Member, or a Reject with the reason.
+
+    A value that is left out while its person is kept comes as a Reject of code `bad_value` after the Member.
+    """
+    for position, raw in enumerate(page.members, 1):
+        if type(raw) is not dict:
+            yield Reject(position, _shorten(raw), "not_an_object", "The member is not an object.")
+            continue
+        found = _ids(raw)
+        if found[0] is None:
+            yield Reject(position, _shorten({key: raw[key] for key in _ID_KEYS if key in raw} or raw), found[1], found[2])
+            continue
+        key, identified, mixpanel_id = found
+        if page.dirty:
+            raw = _clean_deep(raw)  # noqa: PLW2901  the cleaned member takes its place
+        left_out: list[Reject] = []
+        properties = {k: v for k, v in raw.items() if k not in _PERSON_KEYS and v is not None}
+        yield Member(
+            position,
+            key,
+            identified,
+            mixpanel_id,
+            _value(raw.get("email"), position, "email", left_out),
+            _value(raw.get("phone_number"), position, "phone_number", left_out),
+            _value(raw.get("first_name"), position, "first_name", left_out),
+            _value(raw.get("last_name"), position, "last_name", left_out),
+            properties or None,
+        )
+        yield from left_out
+
+
+def success(action: str) -> bytes:
+    """Return the answer to a page that is stored."""
+    return msgspec.json.encode({"action": action, "status": "success"})
+
+
+def failure(refusal: Refused) -> bytes:
+    """Return the answer to a call that is refused."""
+    error = {"message": refusal.message, "code": refusal.code}
+    return msgspec.json.encode({"action": refusal.action, "status": "failure", "error": error})
+
+
+# ---- the envelope
+
+
+def _refuse(action: str | None, code: str, message: str) -> NoReturn:
+    raise Refused(400, code, message, action)
+
+
+def _read_json(body: bytes) -> tuple[Any, bool]:
+    """Return what the JSON says, and whether some text of it may hold NUL or half a surrogate pair."""
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    if _TOO_MANY_DIGITS in body.translate(_DIGITS_TO_ZERO):
+        return _read_slowly(body), True  # refuses it unless the digits stand in a text
+    try:
+        return msgspec.json.decode(body), b"\\u0000" in body
+    except RecursionError:
+        _refuse(None, "too_deep", "The body is nested too deeply.")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # Half of a surrogate pair is not UTF-8, but such a name is no reason to lose its person.
+        return _read_slowly(body), True
+
+
+def _read_slowly(body: bytes) -> Any:
+    try:
+        return json.loads(body.decode(), parse_constant=_no_constant, parse_float=_finite, parse_int=_finite_int)
+    except RecursionError:
+        _refuse(None, "too_deep", "The body is nested too deeply.")
+    except UnicodeDecodeError:
+        _refuse(None, "not_utf8", "The body is not UTF-8.")
+    except ValueError as error:
+        _refuse(None, "not_json", f"The body is not JSON: {str(error)[:200]}.")
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no JSON number")  # noqa: TRY003  read by _read_slowly alone
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in {float("inf"), float("-inf")}:
+        raise ValueError("a number is larger than a double holds")  # noqa: TRY003  read by _read_slowly alone
+    return number
+
+
+def _finite_int(text: str) -> int:
+    if len(text) > 308:  # noqa: PLR2004  the digits of the largest double
+        _finite(text)
+    return int(text)
+
+
+def _digest(members: list[Any]) -> bytes:
+    """Return what a page is known by: its content, whatever the spaces and the order of keys."""
+    try:
+        encoded = msgspec.json.encode(members, order="deterministic")
+    except UnicodeEncodeError:
+        encoded = json.dumps(members, sort_keys=True).encode()
+    return blake2b(encoded, digest_size=16).digest()
+
+
+def _text_id(value: Any, action: str, name: str) -> str:
+    if value is None:
+        return ""
+    text, problem = _id(value) if value != "" else ("", None)
+    if problem is not None:
+        _refuse(action, f"bad_{name.removeprefix('mixpanel_')}", f"The {name} cannot be used: {problem}")
+    return text
+
+
+def _label(value: Any, longest: int) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)
+    return _clean(value).strip()[:longest] if isinstance(value, str) else ""
+
+
+def _page_info(info: Any, action: str) -> tuple[int, int | None]:
+    if info is None:
+        return 0, None
+    if not isinstance(info, dict):
+        _refuse(action, "bad_page_info", "The page_info is no object. Send total_pages and page_count.")
+    count, total = info.get("page_count"), info.get("total_pages")
+    if count is None and total is None:
+        return 0, None
+    number, pages = _whole(count), _whole(total)
+    if number is None or pages is None:
+        _refuse(action, "bad_page_info", "The page_info needs both page_count and total_pages as whole numbers.")
+    if not 1 <= number <= pages <= PAGES_MAX:
+        _refuse(action, "bad_page_info", f"Page {number} of {pages} does not exist. Pages count from 1 to total_pages.")
+    return number, pages
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str):
+        value = value.strip()
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 16 else None  # noqa: PLR2004  no count is longer
+    return value if isinstance(value, int) else None
+
+
+def _require_one_good(page: Page) -> None:
+    """Refuse a page of which nobody can be taken: then the whole export is wrong, and its sender must hear of it."""
+    if not page.members:
+        return
+    reason = ""
+    for raw in page.members:
+        if type(raw) is not dict:
+            reason = reason or "A member is not an object."
+            continue
+        found = _ids(raw)
+        if found[0] is not None:
+            return
+        reason = reason or found[2]
+    message = f"None of the {len(page.members)} members of this page can be taken. The first: {reason}"
+    _refuse(page.action, "no_usable_member", message)
+
+
+# ---- a member
+
+_ID_KEYS = ("$CleverTap_user_id", "mixpanel_distinct_id")
+
+
+def _ids(raw: dict[str, Any]) -> tuple[str, bool, str | None] | tuple[None, str, str]:
+    """Return (key, whether it is the $CleverTap_user_id, the Mixpanel id beside it), or (None, code, reason)."""
+    own, mixpanel = raw.get("$CleverTap_user_id"), raw.get("mixpanel_distinct_id")
+    own_text = mixpanel_text = None
+    if own is not None and own != "":
+        own_text, problem = _id(own)
+        if problem is not None:
+            return None, "bad_id", f"The $CleverTap_user_id cannot be used: {problem}"
+    if mixpanel is not None and mixpanel != "":
+        mixpanel_text, problem = _id(mixpanel)
+        if problem is not None:
+            return None, "bad_id", f"The mixpanel_distinct_id cannot be used: {problem}"
+    if own_text is not None:
+        return own_text, True, None if mixpanel_text == own_text else mixpanel_text
+    if mixpanel_text is not None:
+        return mixpanel_text, False, None
+    return None, "no_id", "There is no $CleverTap_user_id and no mixpanel_distinct_id."
+
+
+def _id(value: Any) -> tuple[str, None] | tuple[str, str]:
+    """Return an id as text, or with it the reason why it is none. Ids are compared as text, byte by byte."""
+    kind = type(value)
+    if kind is int:
+        return str(value), None
+    if kind is float:
+        if value.is_integer() and abs(value) < _EXACT_FLOAT:
+            return str(int(value)), None
+        return "", "it is a fraction."
+    if kind is not str:
+        return "", "it is neither text nor a number."
+    if not value or value.isspace():
+        return "", "it is blank."
+    if "\0" in value:
+        return "", "it holds a NUL character."
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "", "it holds half a character."
+    if len(value) > ID_MAX_BYTES // 4 and len(value.encode()) > ID_MAX_BYTES:
+        return "", f"it is longer than {ID_MAX_BYTES} bytes."
+    return value, None
+
+
+def _value(raw: Any, position: int, name: str, left_out: list[Reject]) -> str | None:
+    """Return a system value as text; None, which erases nothing, where there is none."""
+    if type(raw) is str:
+        return raw.strip() or None
+    if raw is None:
+        return None
+    if type(raw) in {int, float}:
+        return str(raw)
+    left_out.append(Reject(position, _shorten(raw), "bad_value", f"The {name} is neither text nor a number."))
+    return None
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "ignore").decode()
+
+
+def _clean_deep(value: Any) -> Any:
+    if isinstance(value, str):
+        return _clean(value)
+    if isinstance(value, dict):
+        return {_clean(key): _clean_deep(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_clean_deep(item) for item in value]
+    return value
+
+
+def _shorten(value: Any) -> str:
+    return _clean(json.dumps(value, ensure_ascii=True))[:200]

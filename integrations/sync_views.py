@@ -1,0 +1,64 @@
+"""What people may do with a received sync, and the line about the connection above the list of segments."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.cache import never_cache
+
+from django.utils import timezone
+
+from integrations import queries
+from integrations.mixpanel import inbox, tasks
+from profiles.http import ProjectRequest, require_role
+from profiles.models import Role
+from segments.models import Sync
+
+
+@require_role(Role.MEMBER)
+@never_cache
+def connection_summary(request: ProjectRequest) -> HttpResponse:
+    """Show the state of the connection and of the last syncs in one line."""
+    summary = queries.get_summary(project=request.project)
+    template = "integrations/_summary.html" if request.htmx else "integrations/summary.html"
+    return render(request, template, {"summary": summary})
+
+
+def _find_sync(request: ProjectRequest, *, sync_id: int, segment_id: int | None) -> Sync:
+    wanted = Sync.objects.select_related("cohort")
+    if segment_id is not None:
+        wanted = wanted.filter(segment_id=segment_id)
+    return get_object_or_404(wanted, pk=sync_id, project=request.project)
+
+
+def _to_sync(request: ProjectRequest, sync: Sync) -> HttpResponse:
+    public_id = request.project.public_id
+    if sync.segment_id is None:
+        return redirect("segments", public_id)
+    return redirect("sync", public_id, sync.segment_id, sync.pk)
+
+
+@require_role(Role.CREATOR, "POST")
+def sync_retry(request: ProjectRequest, sync_id: int, segment_id: int | None = None) -> HttpResponse:
+    """Try the pages again that were set aside."""
+    sync = _find_sync(request, sync_id=sync_id, segment_id=segment_id)
+    count = inbox.retry(sync=sync, now=timezone.now())
+    if count:
+        tasks.wake(cohort_id=sync.cohort_id)
+        messages.success(request, f"{count} page{'' if count == 1 else 's'} tried again\nThis page shows how far it is.")
+    else:
+        messages.info(request, "There is nothing to try again\nNo page of this sync is set aside.")
+    return _to_sync(request, sync)
+
+
+@require_role(Role.ADMIN, "POST")
+def sync_replay(request: ProjectRequest, sync_id: int, segment_id: int | None = None) -> HttpResponse:
+    """Send the stored pages through again, as a sync of its own."""
+    sync = _find_sync(request, sync_id=sync_id, segment_id=segment_id)
+    try:
+        again = inbox.replay(sync=sync, now=timezone.now())
+    except inbox.PagesGone:
+        messages.error(request, "This sync cannot be replayed\nIts stored pages are past their retention. Nothing was changed.")
+        return _to_sync(request, sync)
+    tasks.wake(cohort_id=again.cohort_id)
+    messages.success(request, "The stored pages are replayed\nOnly what differs from today changes. Nobody is counted twice.")
+    return _to_sync(request, again)

@@ -1,0 +1,101 @@
+"""A full list that comes in pages, while differences for the same segment come in between.
+
+A difference received since a list began is newer than the list: its adds stay, its removes stay removed. Sets kept
+from earlier are read through the merges of profiles that happened since.
+"""
+
+from collections.abc import Sequence
+
+from pyroaring import BitMap64
+
+from profiles.models import EventBatch, ProfileMerge
+from profiles.statements import run
+from profiles.upsert import Person
+from segments.models import Sync, SyncChange
+
+# Uses index: sync_change_page. Of two copies of a page the newest counts.
+NAMED = """
+SELECT DISTINCT ON (number) named FROM sync_change
+WHERE sync_id = %(sync_id)s AND action = 'members' AND number IS NOT NULL ORDER BY number, id DESC
+"""
+
+
+def named(*, sync: Sync) -> BitMap64:
+    """Return everybody whom the pages of a list named."""
+    found = BitMap64()
+    for (bits,) in run(NAMED, {"sync_id": sync.pk}):
+        found |= BitMap64.deserialize(bits)
+    return follow_merges(sync=sync, ids=found)
+
+
+def created(*, sync: Sync) -> BitMap64:
+    """Return everybody whom the pages of a sync made, as it is booked so far."""
+    found = BitMap64()
+    for bits in SyncChange.objects.filter(sync=sync, created__isnull=False).values_list("created", flat=True):
+        found |= BitMap64.deserialize(bytes(bits))
+    return found
+
+
+def added_since(*, sync: Sync) -> BitMap64:
+    """Return whom differences added since a list began."""
+    return _kept(sync, sync.added_since)
+
+
+def removed_since(*, sync: Sync, people: Sequence[Person], ids: Sequence[int | None]) -> BitMap64:
+    """Return whom differences removed since a list began, among them those of `people` who were unknown then."""
+    if sync.finished_at is not None:
+        return _removed_after_end(sync)
+    found = _kept(sync, sync.removed_since)
+    if sync.removed_unknown:
+        unknown = {(bool(identified), identity) for identified, identity in sync.removed_unknown}
+        for person, profile_id in zip(people, ids, strict=True):
+            if profile_id is not None and not unknown.isdisjoint(_keys(person)):
+                found.add(profile_id)
+    return found
+
+
+def note_difference(*, list_sync_id: int, removed: bool, named: BitMap64, unknown: Sequence[Person]) -> None:
+    """Remember what a difference said, while the list is still coming in; a closed list needs it no more."""
+    sync = Sync.objects.select_for_update().get(pk=list_sync_id)
+    if sync.finished_at is not None:
+        return
+    added_ids, removed_ids = _kept(sync, sync.added_since), _kept(sync, sync.removed_since)
+    if removed:
+        added_ids, removed_ids = added_ids - named, removed_ids | named
+    else:
+        added_ids, removed_ids = added_ids | named, removed_ids - named
+    sync.added_since, sync.removed_since = added_ids.serialize(), removed_ids.serialize()
+    if removed and unknown:
+        sync.removed_unknown = [*(sync.removed_unknown or []), *(list(key) for person in unknown for key in _keys(person))]
+    sync.save(update_fields=["added_since", "removed_since", "removed_unknown"])
+
+
+def follow_merges(*, sync: Sync, ids: BitMap64) -> BitMap64:
+    """Put the present id in the place of each that was merged since the sync began."""
+    merges = ProfileMerge.objects.filter(project_id=sync.project_id, merged_at__gte=sync.received_at)
+    for old_id, new_id in merges.values_list("old_id", "new_id").iterator():
+        if old_id in ids:
+            ids.remove(old_id)
+            ids.add(new_id)
+    return ids
+
+
+def _keys(person: Person) -> set[tuple[bool, str]]:
+    keys = {(person.identified, person.identity)}
+    return keys | {(False, person.mixpanel_id)} if person.mixpanel_id is not None else keys
+
+
+def _kept(sync: Sync, bits: bytes | memoryview | None) -> BitMap64:
+    return BitMap64() if bits is None else follow_merges(sync=sync, ids=BitMap64.deserialize(bytes(bits)))
+
+
+def _removed_after_end(sync: Sync) -> BitMap64:
+    """Return whom differences removed after a list was closed, for a page of it that comes even later."""
+    batches = EventBatch.objects.filter(
+        source_id__in=Sync.objects.filter(cohort_id=sync.cohort_id, pk__gt=sync.pk).values("pk"),
+        properties__Action="Removed",
+    )
+    found = BitMap64()
+    for bits in batches.values_list("profiles", flat=True):
+        found |= BitMap64.deserialize(bytes(bits))
+    return follow_merges(sync=sync, ids=found)
