@@ -3,7 +3,7 @@
 The first of the two transactions of an apply; each of its statements commits by itself and may be repeated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,8 +12,9 @@ from django.db import IntegrityError, transaction
 from profiles import merge
 from profiles.merge import Twin
 from profiles.models import Project
+from profiles.person import Person
 from profiles.statements import own_people
-from profiles.upsert import Person, find_people, learn_mixpanel_ids, upsert_people
+from profiles.upsert import find_people, find_unchanged, learn_mixpanel_ids, upsert_people
 from segments import membership
 
 
@@ -32,53 +33,78 @@ def resolve(
     *,
     project: Project,
     people: Sequence[Person],
+    read: Callable[[Sequence[Person]], None],
     source: str,
     source_id: int | None,
     now: datetime,
     create: bool,
+    likely_unchanged: bool = False,
 ) -> Resolved:
     """Find everybody; with `create`, make those who are new and update what differs. Each person at most once.
 
-    A profile that was made from a distinct id alone is merged with the identity that comes beside that id, before and
-    after: one that another worker made meanwhile shows only in the second look.
+    `read` is asked for the values of those people of whom they are needed; with `likely_unchanged` that is looked up
+    first. A profile that was made from a distinct id alone is merged with the identity that comes beside that id,
+    before and after: one that another worker made meanwhile shows only in the second look.
     """
     pairs = [(person.mixpanel_id, person.identity) for person in people if person.mixpanel_id is not None]
-    created: set[int] = set()
-    updated: set[int] = set()
-    made_before: set[int] = set()
+    outcome = Resolved(0, [])
     while True:
         while twins := merge.find_twins(project_id=project.pk, pairs=pairs):
-            _unite(project=project, twins=twins, now=now)
-        version = Project.objects.values_list("people_version", flat=True).get(pk=project.pk)
-        if create:
-            upserted = upsert_people(project_id=project.pk, people=people, source=source, source_id=source_id, now=now)
-            ids: list[int | None] = list(upserted.ids)
-            created |= upserted.created
-            updated |= upserted.updated
-            made_before |= upserted.made_before
+            unite(project=project, twins=twins, now=now)
+        outcome.people_version, horizon = merge.see(project_id=project.pk)
+        if not create:
+            outcome.ids = find_people(project_id=project.pk, people=people)
+            made: list[str] = []
         else:
-            ids = find_people(project_id=project.pk, people=people)
+            outcome.ids = (
+                find_unchanged(project_id=project.pk, people=people) if likely_unchanged else [None] * len(people)
+            )
+            made = _upsert(outcome, project, people, read, source, source_id, now)
         known = {
             person.mixpanel_id: profile_id
-            for person, profile_id in zip(people, ids, strict=True)
+            for person, profile_id in zip(people, outcome.ids, strict=True)
             if person.mixpanel_id is not None and profile_id is not None
         }
-        learnt = learn_mixpanel_ids(project_id=project.pk, pairs=known) if known else []
-        late = merge.find_late_twins(project_id=project.pk, made=list(created), learnt=learnt)
+        others = merge.learnt_since(project_id=project.pk, horizon=horizon) if made else set()
+        learnt = learn_mixpanel_ids(project_id=project.pk, pairs=known)
+        late = merge.find_late_twins(project_id=project.pk, mixpanel_ids=learnt + [name for name in made if name in others])
         if not late:
-            present = set(ids)
-            return Resolved(
-                version,
-                ids,
-                created=created & present,
-                made_before=(made_before - created) & present,
-                updated=(updated - created) & present,
-            )
-        _unite(project=project, twins=late, now=now)
+            present = set(outcome.ids)
+            outcome.created &= present
+            outcome.made_before &= present
+            outcome.updated = (outcome.updated & present) - outcome.created
+            return outcome
+        unite(project=project, twins=late, now=now)
 
 
-def _unite(*, project: Project, twins: Sequence[Twin], now: datetime) -> None:
-    """Rename or merge provisional profiles; what cannot be done in this step shows again in the next look."""
+def _upsert(
+    outcome: Resolved,
+    project: Project,
+    people: Sequence[Person],
+    read: Callable[[Sequence[Person]], None],
+    source: str,
+    source_id: int | None,
+    now: datetime,
+) -> list[str]:
+    """Upsert those people who have no id yet; return the distinct ids, and all that is known, of those who are new."""
+    places = [place for place, profile_id in enumerate(outcome.ids) if profile_id is None]
+    rest = [people[place] for place in places]
+    read(rest)
+    upserted = upsert_people(project_id=project.pk, people=rest, source=source, source_id=source_id, now=now)
+    for place, profile_id in zip(places, upserted.ids, strict=True):
+        outcome.ids[place] = profile_id
+    outcome.created |= upserted.created
+    outcome.made_before |= upserted.made_before - outcome.created
+    outcome.updated |= upserted.updated
+    return [
+        person.identity
+        for person, profile_id in zip(rest, upserted.ids, strict=True)
+        if not person.identified and profile_id in upserted.created
+    ]
+
+
+def unite(*, project: Project, twins: Sequence[Twin], now: datetime) -> None:
+    """Rename or merge provisional profiles; what cannot be done side by side shows again in the next look."""
     with transaction.atomic():
         own_people(project_id=project.pk)
         pairs = _still_there(project=project, pairs=_one_step(twins))

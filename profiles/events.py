@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-import msgspec
 from django.db import connection
 from pyroaring import BitMap64
 
 from profiles.models import EventName
-from profiles.statements import fetch_one, find_one, run
+from profiles.statements import as_json, fetch_one, find_one, run
 
 _INSERT_AT_ONCE = 65_536  # ids handed over in one statement: flat memory whatever the size of the batch
 
@@ -23,8 +22,8 @@ RETURNING id
 
 INSERT_EVENTS = """
 INSERT INTO event (project_id, at, profile_id, event_name_id, batch_id)
-SELECT %(project_id)s, %(at)s, profile_id, %(event_name_id)s, %(batch_id)s
-FROM unnest(%(profile_ids)s::bigint[]) AS profile_id
+SELECT %(project_id)s, %(at)s, profile_id::bigint, %(event_name_id)s, %(batch_id)s
+FROM json_array_elements_text(%(profile_ids)s) AS profile_id
 """
 
 INSERT_EVENTS_WITH_PROPERTIES = """
@@ -63,7 +62,7 @@ def raise_for_all(
         "event_name_id": event_name_id(project_id=project_id, name=name),
         "source": source,
         "source_id": source_id,
-        "properties": msgspec.json.encode(properties).decode(),
+        "properties": as_json(properties),
         "profiles": profile_ids.serialize(),
         "count": len(profile_ids),
         "at": at,
@@ -76,7 +75,7 @@ def raise_for_all(
             "at": at,
             "event_name_id": batch["event_name_id"],
             "batch_id": batch_id,
-            "profile_ids": ids[start : start + _INSERT_AT_ONCE],
+            "profile_ids": as_json(ids[start : start + _INSERT_AT_ONCE]),
         }
         run(INSERT_EVENTS, rows)
     return batch_id
@@ -110,10 +109,9 @@ def record(
         "at": at,
     }
     batch_id = int(fetch_one(INSERT_BATCH, batch)[0])
-    encoded = msgspec.json.encode(rows).decode()
     run(
         INSERT_EVENTS_WITH_PROPERTIES,
-        {"project_id": project_id, "event_name_id": name_id, "batch_id": batch_id, "events": encoded},
+        {"project_id": project_id, "event_name_id": name_id, "batch_id": batch_id, "events": as_json(rows)},
     )
     return batch_id
 

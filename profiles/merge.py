@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from profiles.models import Project
-from profiles.statements import run
+from profiles.statements import as_json, fetch_one, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,33 +21,62 @@ class Twin:
     own_id: int | None
 
 
-# Uses index: profile_identity, profile_alias primary key
+# Uses index: profile_identity, profile_alias primary key. The LIMITs keep each look-up an index probe a row.
 FIND_TWINS = """
-SELECT twin.id, twin.identity, pair.identity, coalesce(own.id, alias.profile_id)
-FROM unnest(%(mixpanel_ids)s::text[], %(identities)s::text[]) AS pair(mixpanel_id, identity)
-JOIN profile twin
-    ON twin.project_id = %(project_id)s AND twin.identity = pair.mixpanel_id COLLATE "C" AND twin.provisional
-LEFT JOIN profile own ON own.project_id = %(project_id)s AND own.identity = pair.identity COLLATE "C"
-LEFT JOIN profile_alias alias
-    ON own.id IS NULL AND alias.project_id = %(project_id)s AND alias.kind = 1
-    AND alias.value = pair.identity COLLATE "C"
-WHERE coalesce(own.id, alias.profile_id) IS DISTINCT FROM twin.id
+SELECT twin.id, twin.identity, pair.identity, coalesce(own.id, leads.profile_id)
+FROM ROWS FROM (json_array_elements_text(%(mixpanel_ids)s), json_array_elements_text(%(identities)s))
+    AS pair(mixpanel_id, identity)
+CROSS JOIN LATERAL (
+    SELECT id, identity, provisional FROM profile
+    WHERE project_id = %(project_id)s AND identity = pair.mixpanel_id COLLATE "C" LIMIT 1
+) twin
+LEFT JOIN LATERAL (
+    SELECT id FROM profile
+    WHERE twin.provisional AND project_id = %(project_id)s AND identity = pair.identity COLLATE "C" LIMIT 1
+) own ON true
+LEFT JOIN LATERAL (
+    SELECT profile_id FROM profile_alias alias
+    WHERE twin.provisional AND own.id IS NULL AND alias.project_id = %(project_id)s AND alias.kind = 1
+        AND alias.value = pair.identity COLLATE "C" LIMIT 1
+) leads ON true
+WHERE twin.provisional AND coalesce(own.id, leads.profile_id) IS DISTINCT FROM twin.id
 """
 
-# Uses index: profile primary key, profile_alias primary key, profile_identity
+SEE = "SELECT people_version, pg_snapshot_xmin(pg_current_snapshot())::text FROM project WHERE id = %(project_id)s"
+
+# Uses index: profile_alias_learnt
+LEARNT_SINCE = """
+SELECT value FROM profile_alias
+WHERE project_id = %(project_id)s AND transaction >= %(horizon)s::text::xid8 AND kind = 2
+"""
+
+# Uses index: profile_alias primary key, profile_identity, profile primary key
 FIND_LATE_TWINS = """
 SELECT twin.id, twin.identity, own.identity, own.id
-FROM profile twin
-JOIN profile_alias alias
-    ON alias.project_id = twin.project_id AND alias.kind = 2 AND alias.value = twin.identity
-    AND alias.profile_id <> twin.id
+FROM json_array_elements_text(%(mixpanel_ids)s) AS named(mixpanel_id)
+CROSS JOIN LATERAL (
+    SELECT profile_id FROM profile_alias alias
+    WHERE alias.project_id = %(project_id)s AND alias.kind = 2 AND alias.value = named.mixpanel_id COLLATE "C" LIMIT 1
+) leads
+CROSS JOIN LATERAL (
+    SELECT id, identity, provisional FROM profile
+    WHERE project_id = %(project_id)s AND identity = named.mixpanel_id COLLATE "C" LIMIT 1
+) twin
+JOIN profile own ON own.id = leads.profile_id
+WHERE twin.provisional AND twin.id <> leads.profile_id
+"""
+
+# Uses index: profile_identity. What a crash between making a profile and looking again may have left.
+FIND_LEFT_TWINS = """
+SELECT twin.project_id, twin.id, twin.identity, own.identity, own.id
+FROM profile_alias alias
+JOIN profile twin ON twin.project_id = alias.project_id AND twin.identity = alias.value AND twin.provisional
 JOIN profile own ON own.id = alias.profile_id
-WHERE twin.provisional AND (twin.id = ANY(%(made)s)
-    OR twin.project_id = %(project_id)s AND twin.identity = ANY(%(learnt)s::text[]))
+WHERE alias.kind = 2 AND alias.profile_id <> twin.id ORDER BY twin.id LIMIT 1000
 """
 
 RENAME = """
-UPDATE profile SET identity = pair.identity, provisional = false, updated_at = now()
+UPDATE profile SET identity = pair.identity, provisional = false, said = NULL, updated_at = now()
 FROM unnest(%(ids)s::bigint[], %(identities)s::text[]) AS pair(id, identity)
 WHERE profile.id = pair.id AND profile.provisional
 """
@@ -67,7 +96,7 @@ UPDATE profile SET
             UNION ALL SELECT 'Name' WHERE profile.name IS NULL AND old.name IS NOT NULL
         ) AS taken(key)
     ) || coalesce(profile.value_sources, '{}'),
-    created_at = least(profile.created_at, old.created_at), updated_at = now()
+    said = NULL, created_at = least(profile.created_at, old.created_at), updated_at = now()
 FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS pair(old_id, new_id)
 JOIN profile old ON old.id = pair.old_id
 WHERE profile.id = pair.new_id
@@ -112,20 +141,40 @@ def find_twins(*, project_id: int, pairs: Sequence[tuple[str, str]]) -> list[Twi
         return []
     parameters = {
         "project_id": project_id,
-        "mixpanel_ids": [mixpanel_id for mixpanel_id, _ in pairs],
-        "identities": [identity for _, identity in pairs],
+        "mixpanel_ids": as_json([mixpanel_id for mixpanel_id, _ in pairs]),
+        "identities": as_json([identity for _, identity in pairs]),
     }
     return [Twin(*row) for row in run(FIND_TWINS, parameters)]
 
 
-def find_late_twins(*, project_id: int, made: Sequence[int], learnt: Sequence[str]) -> list[Twin]:
+def see(*, project_id: int) -> tuple[int, str]:
+    """Return the project's `people_version`, and the oldest transaction whose work may still be invisible."""
+    version, horizon = fetch_one(SEE, {"project_id": project_id})
+    return version, horizon
+
+
+def learnt_since(*, project_id: int, horizon: str) -> set[str]:
+    """Return the Mixpanel ids that somebody learnt since: statements run at that time may not have known them."""
+    return {row[0] for row in run(LEARNT_SINCE, {"project_id": project_id, "horizon": horizon})}
+
+
+def find_late_twins(*, project_id: int, mixpanel_ids: Sequence[str]) -> list[Twin]:
     """Return provisional profiles whose Mixpanel id leads elsewhere by now: they were made while that was learnt.
 
     Whoever makes a profile and whoever learns an id each looks afterwards, so one of the two sees the other.
     """
-    if not made and not learnt:
+    if not mixpanel_ids:
         return []
-    return [Twin(*row) for row in run(FIND_LATE_TWINS, {"project_id": project_id, "made": list(made), "learnt": list(learnt)})]
+    parameters = {"project_id": project_id, "mixpanel_ids": as_json(list(mixpanel_ids))}
+    return [Twin(*row) for row in run(FIND_LATE_TWINS, parameters)]
+
+
+def find_left_twins() -> dict[int, list[Twin]]:
+    """Return provisional profiles whose Mixpanel id leads elsewhere, by project id."""
+    found: dict[int, list[Twin]] = {}
+    for project_id, *twin in run(FIND_LEFT_TWINS, {}):
+        found.setdefault(project_id, []).append(Twin(*twin))
+    return found
 
 
 def rename_twins(*, project_id: int, twins: Sequence[Twin]) -> None:

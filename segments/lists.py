@@ -10,7 +10,7 @@ from pyroaring import BitMap64
 
 from profiles.models import EventBatch, ProfileMerge
 from profiles.statements import run
-from profiles.upsert import Person
+from profiles.person import MIXPANEL, Person
 from segments.models import Sync, SyncChange
 
 # Uses index: sync_change_page. Of two copies of a page the newest counts.
@@ -47,7 +47,7 @@ def removed_since(*, sync: Sync, people: Sequence[Person], ids: Sequence[int | N
         return _removed_after_end(sync)
     found = _kept(sync, sync.removed_since)
     if sync.removed_unknown:
-        unknown = {(bool(identified), identity) for identified, identity in sync.removed_unknown}
+        unknown = {(kind, identity) for kind, identity in sync.removed_unknown}
         for person, profile_id in zip(people, ids, strict=True):
             if profile_id is not None and not unknown.isdisjoint(_keys(person)):
                 found.add(profile_id)
@@ -80,9 +80,9 @@ def follow_merges(*, sync: Sync, ids: BitMap64) -> BitMap64:
     return ids
 
 
-def _keys(person: Person) -> set[tuple[bool, str]]:
-    keys = {(person.identified, person.identity)}
-    return keys | {(False, person.mixpanel_id)} if person.mixpanel_id is not None else keys
+def _keys(person: Person) -> set[tuple[int, str]]:
+    keys = {(person.kind, person.identity)}
+    return keys if person.mixpanel_id is None else keys | {(MIXPANEL, person.mixpanel_id)}
 
 
 def _kept(sync: Sync, bits: bytes | memoryview | None) -> BitMap64:

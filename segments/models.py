@@ -174,7 +174,7 @@ class Sync(models.Model):
     # People whom differences received since this list began added or removed: serialised BitMap64, while the list is open.
     added_since = models.BinaryField(null=True)
     removed_since = models.BinaryField(null=True)
-    # And ids they removed that named nobody then: [[identified, id], …].
+    # And ids they removed that named nobody then: [[kind, id], …].
     removed_unknown = models.JSONField(null=True)
 
     received_at = models.DateTimeField()

@@ -14,12 +14,12 @@ from pyroaring import BitMap64
 
 from integrations.mixpanel import inbox, protocol
 from integrations.mixpanel.inbox import Run, Waiting
+from integrations.mixpanel.protocol import Member
 from integrations.people import Resolved, resolve
 from profiles import events
 from profiles.models import Project
-from profiles.phones import to_e164
+from profiles.person import Person
 from profiles.statements import share_people
-from profiles.upsert import Person
 from segments import lists, membership, syncs
 from segments.models import Cohort, Segment, Sync, SyncChange, SyncReject
 from segments.syncs import Counts
@@ -40,25 +40,54 @@ class ReadPage:
     name: str
     description: str
     received: int
-    people: list[int]
-    rejects: list[SyncReject]
+    people: list[int] = field(default_factory=list)
+    rejects: list[SyncReject] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class People:
-    """The people of a run, each once, with what was said of them last."""
+    """The people of a run, each once, and the members that spoke of them."""
 
+    sync_id: int
     rows: list[Person] = field(default_factory=list)
-    _places: dict[tuple[bool, str], int] = field(default_factory=dict)
+    _members: list[list[tuple[ReadPage, Member]]] = field(default_factory=list)
+    _places: dict[tuple[int, str], int] = field(default_factory=dict)
 
-    def place(self, person: Person) -> int:
-        """Return a person's place, adding what is said of them to what was said before."""
-        known = self._places.setdefault((person.identified, person.identity), len(self.rows))
-        if known == len(self.rows):
-            self.rows.append(person)
+    def place(self, page: ReadPage, member: Member) -> int:
+        """Return the place of a member's person; the last one who speaks of a person is heard last."""
+        place = self._places.setdefault((member.kind, member.identity), len(self.rows))
+        if place == len(self.rows):
+            self.rows.append(Person(member.identity, member.kind, member.mixpanel_id, member.digest, place))
+            self._members.append([(page, member)])
         else:
-            self.rows[known].take(person)
-        return known
+            person = self.rows[place]
+            person.mixpanel_id = member.mixpanel_id or person.mixpanel_id
+            if member.digest != person.digest:
+                person.digest = None
+            self._members[place].append((page, member))
+        return place
+
+    def read(self, people: Sequence[Person]) -> None:
+        """Read what was said of these people, the values left out into the reports of their pages."""
+        for person in people:
+            said: Person | None = None
+            for page, member in self._members[self._places[person.kind, person.identity]]:
+                latest, left_out = protocol.read_person(member)
+                page.rejects += (self._reject(page, reject, SyncReject.Severity.WARNED) for reject in left_out)
+                if said is None:
+                    said = latest
+                else:
+                    said.take(latest)
+            if said is not None:
+                person.e, person.p, person.f, person.l, person.x = said.e, said.p, said.f, said.l, said.x
+                person.digest = said.digest
+
+    def reject(self, page: ReadPage, reject: protocol.Reject) -> None:
+        """Note a member that cannot be taken."""
+        page.rejects.append(self._reject(page, reject, SyncReject.Severity.REJECTED))
+
+    def _reject(self, page: ReadPage, reject: protocol.Reject, severity: SyncReject.Severity) -> SyncReject:
+        return SyncReject(sync_id=self.sync_id, page=page.waiting.number or None, severity=severity, **reject._asdict())
 
 
 def apply_run(*, cohort_id: int, run: Run, now: datetime) -> None:
@@ -67,16 +96,18 @@ def apply_run(*, cohort_id: int, run: Run, now: datetime) -> None:
     Raises AppliedElsewhere.
     """
     project = Project.objects.get(cohorts=cohort_id)
-    people = People()
-    pages = [_read(waiting=waiting, sync_id=run.sync_id, people=people) for waiting in run.pages]
+    people = People(run.sync_id)
+    pages = [_read(waiting, people) for waiting in run.pages]
     while True:
         resolved = resolve(
             project=project,
             people=people.rows,
+            read=people.read,
             source=PARTNER_NAME,
             source_id=run.sync_id,
             now=now,
             create=run.action != "remove_members",
+            likely_unchanged=_mostly_known(run.sync_id),
         )
         with transaction.atomic():
             share_people(project_id=project.pk)
@@ -85,37 +116,22 @@ def apply_run(*, cohort_id: int, run: Run, now: datetime) -> None:
                 return
 
 
-def _read(*, waiting: Waiting, sync_id: int, people: People) -> ReadPage:
-    page = protocol.read_page(waiting.body)
-    read = ReadPage(waiting, page.name, page.description, len(page.members), [], [])
-
-    def left_out(reject: protocol.Reject, severity: SyncReject.Severity) -> None:
-        read.rejects.append(SyncReject(sync_id=sync_id, page=waiting.number or None, severity=severity, **reject._asdict()))
-
-    for member in protocol.read_members(page):
-        if isinstance(member, protocol.Reject):
-            bad_value = member.code == "bad_value"
-            left_out(member, SyncReject.Severity.WARNED if bad_value else SyncReject.Severity.REJECTED)
-            continue
-        phone = None
-        if member.phone is not None:
-            phone = to_e164(member.phone)
-            if phone is None:
-                reason = f"The phone number of {member.key} cannot be understood. Send it with + and its country code."
-                reject = protocol.Reject(member.position, member.phone[:200], "phone_not_understood", reason)
-                left_out(reject, SyncReject.Severity.WARNED)
-        person = Person(
-            member.key,
-            member.identified,
-            member.mixpanel_id,
-            member.email,
-            phone,
-            member.first_name,
-            member.last_name,
-            member.properties,
-        )
-        read.people.append(people.place(person))
+def _read(waiting: Waiting, people: People) -> ReadPage:
+    page = protocol.read_stored(waiting.body)
+    members, rejects = protocol.read_members(page)
+    read = ReadPage(waiting, page.name, page.description, len(page.members))
+    read.people = [people.place(read, member) for member in members]
+    for reject in rejects:
+        people.reject(read, reject)
     return read
+
+
+def _mostly_known(sync_id: int) -> bool:
+    """Tell whether a sync is likely to bring little that is new: a list like the last one."""
+    sync = Sync.objects.select_related("segment").get(pk=sync_id)
+    if sync.received:
+        return sync.matched * 2 > sync.received
+    return sync.segment is not None and sync.segment.size > 0 and sync.kind == Sync.Kind.FULL
 
 
 class Change:

@@ -6,12 +6,14 @@ up, because Mixpanel shows it to them.
 """
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 import msgspec
+
+from profiles.person import IDENTITY, MIXPANEL, Person
+from profiles.phones import to_e164
 
 Action = Literal["members", "add_members", "remove_members"]
 ACTIONS: Final = frozenset({"members", "add_members", "remove_members"})
@@ -56,18 +58,14 @@ class Page:
 
 
 class Member(NamedTuple):
-    """One person of a page, as it came but cleaned. `key` is what identifies them, `mixpanel_id` an id beside it."""
+    """One person of a page: who it is, and what was said, still as it came. `position` counts from 1."""
 
     position: int
-    key: str
-    # True when `key` is the $CleverTap_user_id, False when it is the distinct id, all there was.
-    identified: bool
+    identity: str
+    kind: int
     mixpanel_id: str | None
-    email: str | None
-    phone: str | None
-    first_name: str | None
-    last_name: str | None
-    properties: dict[str, Any] | None
+    raw: dict[str, Any]
+    digest: int
 
 
 class Reject(NamedTuple):
@@ -85,6 +83,79 @@ def read_page(body: bytes) -> Page:
     Raises Refused with 400 and the reason for whatever is not a page.
     """
     data, dirty = _read_json(body)
+    page = _page(data, dirty)
+    _require_one_good(page)
+    return page
+
+
+def read_stored(body: bytes) -> Page:
+    """Read a page that was found good when it was stored."""
+    return _page(*_read_json(body), digest=b"")
+
+
+def read_members(page: Page) -> tuple[list[Member], list[Reject]]:
+    """Return who is on a page, in order, and the members that cannot be taken."""
+    members: list[Member] = []
+    rejects: list[Reject] = []
+    encode = msgspec.json.Encoder().encode
+    for position, raw in enumerate(page.members, 1):
+        if type(raw) is not dict:
+            rejects.append(Reject(position, _shorten(raw), "not_an_object", "The member is not an object."))
+            continue
+        found = _ids(raw)
+        if found[0] is None:
+            said = {key: raw[key] for key in _ID_KEYS if key in raw} or raw
+            rejects.append(Reject(position, _shorten(said), found[1], found[2]))
+            continue
+        clean = _clean_deep(raw) if page.dirty else raw
+        digest = int.from_bytes(blake2b(encode(clean), digest_size=8).digest(), "big", signed=True)
+        members.append(Member(position, *found, clean, digest))
+    return members, rejects
+
+
+def read_person(member: Member) -> tuple[Person, list[Reject]]:
+    """Return what a member says, and the values of it that are left out."""
+    raw, left_out = member.raw, list[Reject]()
+    properties = {key: value for key, value in raw.items() if key not in _PERSON_KEYS and value is not None}
+    phone = raw.get("phone_number")
+    if phone is not None:
+        text = _value(phone, member.position, "phone_number", left_out)
+        phone = None if text is None else to_e164(text)
+        if text is not None and phone is None:
+            reason = f"The phone number of {member.identity} cannot be understood. Send it with + and its country code."
+            left_out.append(Reject(member.position, text[:200], "phone_not_understood", reason))
+    person = Person(
+        member.identity,
+        member.kind,
+        member.mixpanel_id,
+        member.digest,
+        -1,
+        _value(raw.get("email"), member.position, "email", left_out),
+        phone,
+        _value(raw.get("first_name"), member.position, "first_name", left_out),
+        _value(raw.get("last_name"), member.position, "last_name", left_out),
+        properties or None,
+    )
+    if left_out:
+        person.digest = None
+    return person, left_out
+
+
+def success(action: str) -> bytes:
+    """Return the answer to a page that is stored."""
+    return msgspec.json.encode({"action": action, "status": "success"})
+
+
+def failure(refusal: Refused) -> bytes:
+    """Return the answer to a call that is refused."""
+    error = {"message": refusal.message, "code": refusal.code}
+    return msgspec.json.encode({"action": refusal.action, "status": "failure", "error": error})
+
+
+# ---- the envelope
+
+
+def _page(data: Any, dirty: bool, digest: bytes | None = None) -> Page:  # noqa: FBT001  what _read_json returns
     if not isinstance(data, dict):
         _refuse(None, "not_an_object", "The body is not a JSON object. Send action and parameters.")
     action = data.get("action")
@@ -101,7 +172,7 @@ def read_page(body: bytes) -> Page:
     if not isinstance(members, list):
         _refuse(action, "no_members", "The members are missing or no list. An empty cohort is an empty list.")
     number, total = _page_info(parameters.get("page_info"), action)
-    page = Page(
+    return Page(
         action=action,
         project_id=_text_id(parameters.get("mixpanel_project_id"), action, "mixpanel_project_id"),
         cohort_id=cohort_id,
@@ -111,57 +182,9 @@ def read_page(body: bytes) -> Page:
         number=number,
         total=total,
         members=members,
-        digest=_digest(members),
+        digest=_digest(members) if digest is None else digest,
         dirty=dirty,
     )
-    _require_one_good(page)
-    return page
-
-
-def read_members(page: Page) -> Iterator[Member | Reject]:
-    """Read a page's members in their order: each a Member, or a Reject with the reason.
-
-    A value that is left out while its person is kept comes as a Reject of code `bad_value` after the Member.
-    """
-    for position, raw in enumerate(page.members, 1):
-        if type(raw) is not dict:
-            yield Reject(position, _shorten(raw), "not_an_object", "The member is not an object.")
-            continue
-        found = _ids(raw)
-        if found[0] is None:
-            yield Reject(position, _shorten({key: raw[key] for key in _ID_KEYS if key in raw} or raw), found[1], found[2])
-            continue
-        key, identified, mixpanel_id = found
-        if page.dirty:
-            raw = _clean_deep(raw)  # noqa: PLW2901  the cleaned member takes its place
-        left_out: list[Reject] = []
-        properties = {k: v for k, v in raw.items() if k not in _PERSON_KEYS and v is not None}
-        yield Member(
-            position,
-            key,
-            identified,
-            mixpanel_id,
-            _value(raw.get("email"), position, "email", left_out),
-            _value(raw.get("phone_number"), position, "phone_number", left_out),
-            _value(raw.get("first_name"), position, "first_name", left_out),
-            _value(raw.get("last_name"), position, "last_name", left_out),
-            properties or None,
-        )
-        yield from left_out
-
-
-def success(action: str) -> bytes:
-    """Return the answer to a page that is stored."""
-    return msgspec.json.encode({"action": action, "status": "success"})
-
-
-def failure(refusal: Refused) -> bytes:
-    """Return the answer to a call that is refused."""
-    error = {"message": refusal.message, "code": refusal.code}
-    return msgspec.json.encode({"action": refusal.action, "status": "failure", "error": error})
-
-
-# ---- the envelope
 
 
 def _refuse(action: str | None, code: str, message: str) -> NoReturn:
@@ -283,8 +306,8 @@ def _require_one_good(page: Page) -> None:
 _ID_KEYS = ("$CleverTap_user_id", "mixpanel_distinct_id")
 
 
-def _ids(raw: dict[str, Any]) -> tuple[str, bool, str | None] | tuple[None, str, str]:
-    """Return (key, whether it is the $CleverTap_user_id, the Mixpanel id beside it), or (None, code, reason)."""
+def _ids(raw: dict[str, Any]) -> tuple[str, int, str | None] | tuple[None, str, str]:
+    """Return (identity, its kind, the Mixpanel id beside it), or (None, code, reason)."""
     own, mixpanel = raw.get("$CleverTap_user_id"), raw.get("mixpanel_distinct_id")
     own_text = mixpanel_text = None
     if own is not None and own != "":
@@ -296,9 +319,9 @@ def _ids(raw: dict[str, Any]) -> tuple[str, bool, str | None] | tuple[None, str,
         if problem is not None:
             return None, "bad_id", f"The mixpanel_distinct_id cannot be used: {problem}"
     if own_text is not None:
-        return own_text, True, None if mixpanel_text == own_text else mixpanel_text
+        return own_text, IDENTITY, None if mixpanel_text == own_text else mixpanel_text
     if mixpanel_text is not None:
-        return mixpanel_text, False, None
+        return mixpanel_text, MIXPANEL, None
     return None, "no_id", "There is no $CleverTap_user_id and no mixpanel_distinct_id."
 
 

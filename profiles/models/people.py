@@ -31,6 +31,8 @@ class Profile(models.Model):
     source = models.TextField()
     source_id = models.BigIntegerField(null=True)
     value_sources = models.JSONField(null=True)
+    # Digest of what a partner said last (`upsert.find_unchanged`). Whoever else changes a value or an id sets it to null.
+    said = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 
