@@ -14,7 +14,7 @@ from profiles.merge import Twin
 from profiles.models import Project
 from profiles.person import Person
 from profiles.statements import own_people
-from profiles.upsert import find_people, find_unchanged, learn_mixpanel_ids, upsert_people
+from profiles.upsert import Known, MadeMeanwhile, learn_mixpanel_ids, look_up, make_people, update_people
 from segments import membership
 
 
@@ -38,69 +38,82 @@ def resolve(
     source_id: int | None,
     now: datetime,
     create: bool,
-    likely_unchanged: bool = False,
 ) -> Resolved:
     """Find everybody; with `create`, make those who are new and update what differs. Each person at most once.
 
-    `read` is asked for the values of those people of whom they are needed; with `likely_unchanged` that is looked up
-    first. A profile that was made from a distinct id alone is merged with the identity that comes beside that id,
-    before and after: one that another worker made meanwhile shows only in the second look.
+    `read` is asked for the values of those people of whom they are needed. A profile that was made from a distinct id
+    alone is merged with the identity that comes beside that id, before and after: one that another worker made
+    meanwhile shows only in the second look.
     """
-    pairs = [(person.mixpanel_id, person.identity) for person in people if person.mixpanel_id is not None]
     outcome = Resolved(0, [])
     while True:
-        while twins := merge.find_twins(project_id=project.pk, pairs=pairs):
-            unite(project=project, twins=twins, now=now)
         outcome.people_version, horizon = merge.see(project_id=project.pk)
-        if not create:
-            outcome.ids = find_people(project_id=project.pk, people=people)
-            made: list[str] = []
-        else:
-            outcome.ids = (
-                find_unchanged(project_id=project.pk, people=people) if likely_unchanged else [None] * len(people)
-            )
-            made = _upsert(outcome, project, people, read, source, source_id, now)
-        known = {
+        known = look_up(project_id=project.pk, people=people, source=source, source_id=source_id)
+        pairs = [
+            (person.mixpanel_id, person.identity)
+            for person, before in zip(people, known, strict=True)
+            if person.mixpanel_id is not None and before.twin is not None and before.twin != before.id
+        ]
+        if twins := merge.find_twins(project_id=project.pk, pairs=pairs):
+            unite(project=project, twins=twins, now=now)
+            continue
+        outcome.ids = [before.id for before in known]
+        made: list[str] = []
+        if create:
+            try:
+                made = _make_and_update(outcome, project, people, known, read, source, source_id, now)
+            except MadeMeanwhile:
+                continue
+        learnt = {
             person.mixpanel_id: profile_id
-            for person, profile_id in zip(people, outcome.ids, strict=True)
-            if person.mixpanel_id is not None and profile_id is not None
+            for person, before, profile_id in zip(people, known, outcome.ids, strict=True)
+            if person.mixpanel_id is not None and profile_id is not None and before.linked != profile_id
         }
-        others = merge.learnt_since(project_id=project.pk, horizon=horizon) if made else set()
-        learnt = learn_mixpanel_ids(project_id=project.pk, pairs=known)
-        late = merge.find_late_twins(project_id=project.pk, mixpanel_ids=learnt + [name for name in made if name in others])
+        others = merge.learnt_since(project_id=project.pk, horizon=horizon) if made else {}
+        learn_mixpanel_ids(project_id=project.pk, pairs=learnt)
+        doubtful = learnt | {identity: others[identity] for identity in made if identity in others}
+        late = merge.find_late_twins(project_id=project.pk, pairs=doubtful)
         if not late:
             present = set(outcome.ids)
             outcome.created &= present
-            outcome.made_before &= present
+            outcome.made_before = (outcome.made_before & present) - outcome.created
             outcome.updated = (outcome.updated & present) - outcome.created
             return outcome
         unite(project=project, twins=late, now=now)
 
 
-def _upsert(
+def _make_and_update(
     outcome: Resolved,
     project: Project,
     people: Sequence[Person],
+    known: Sequence[Known],
     read: Callable[[Sequence[Person]], None],
     source: str,
     source_id: int | None,
     now: datetime,
 ) -> list[str]:
-    """Upsert those people who have no id yet; return the distinct ids, and all that is known, of those who are new."""
-    places = [place for place, profile_id in enumerate(outcome.ids) if profile_id is None]
-    rest = [people[place] for place in places]
-    read(rest)
-    upserted = upsert_people(project_id=project.pk, people=rest, source=source, source_id=source_id, now=now)
-    for place, profile_id in zip(places, upserted.ids, strict=True):
+    """Make who is new and update what differs; return the distinct ids, and all that is known, of those who are new."""
+    new = [place for place, before in enumerate(known) if before.id is None]
+    differing = [place for place, before in enumerate(known) if before.id is not None and not before.unchanged]
+    strangers, acquaintances = [people[place] for place in new], [people[place] for place in differing]
+    read(strangers)
+    read(acquaintances)
+    for place, profile_id in zip(
+        new,
+        make_people(project_id=project.pk, people=strangers, source=source, source_id=source_id),
+        strict=True,
+    ):
         outcome.ids[place] = profile_id
-    outcome.created |= upserted.created
-    outcome.made_before |= upserted.made_before - outcome.created
-    outcome.updated |= upserted.updated
-    return [
-        person.identity
-        for person, profile_id in zip(rest, upserted.ids, strict=True)
-        if not person.identified and profile_id in upserted.created
-    ]
+        outcome.created.add(profile_id)
+    outcome.updated |= update_people(
+        people=acquaintances,
+        ids=[before.id for before in known if before.id is not None and not before.unchanged],
+        source=source,
+        source_id=source_id,
+        now=now,
+    )
+    outcome.made_before |= {before.id for before in known if before.ours and before.id is not None}
+    return [person.identity for person in strangers if not person.identified]
 
 
 def unite(*, project: Project, twins: Sequence[Twin], now: datetime) -> None:

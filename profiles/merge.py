@@ -4,7 +4,7 @@ All of it happens while nobody else relies on the project's profile ids (`own_pe
 `people_version`, so that whoever resolved ids before resolves them again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from profiles.models import Project
@@ -46,24 +46,24 @@ SEE = "SELECT people_version, pg_snapshot_xmin(pg_current_snapshot())::text FROM
 
 # Uses index: profile_alias_learnt
 LEARNT_SINCE = """
-SELECT value FROM profile_alias
+SELECT value, profile_id FROM profile_alias
 WHERE project_id = %(project_id)s AND transaction >= %(horizon)s::text::xid8 AND kind = 2
 """
 
-# Uses index: profile_alias primary key, profile_identity, profile primary key
+# Uses index: profile_identity, profile primary key
 FIND_LATE_TWINS = """
 SELECT twin.id, twin.identity, own.identity, own.id
-FROM json_array_elements_text(%(mixpanel_ids)s) AS named(mixpanel_id)
-CROSS JOIN LATERAL (
-    SELECT profile_id FROM profile_alias alias
-    WHERE alias.project_id = %(project_id)s AND alias.kind = 2 AND alias.value = named.mixpanel_id COLLATE "C" LIMIT 1
-) leads
+FROM (
+    SELECT mixpanel_id, own_id::bigint
+    FROM ROWS FROM (json_array_elements_text(%(mixpanel_ids)s), json_array_elements_text(%(own_ids)s))
+        AS pair(mixpanel_id, own_id)
+) AS pair
 CROSS JOIN LATERAL (
     SELECT id, identity, provisional FROM profile
-    WHERE project_id = %(project_id)s AND identity = named.mixpanel_id COLLATE "C" LIMIT 1
+    WHERE project_id = %(project_id)s AND identity = pair.mixpanel_id COLLATE "C" LIMIT 1
 ) twin
-JOIN profile own ON own.id = leads.profile_id
-WHERE twin.provisional AND twin.id <> leads.profile_id
+JOIN profile own ON own.id = pair.own_id
+WHERE twin.provisional AND twin.id <> own.id
 """
 
 # Uses index: profile_identity. What a crash between making a profile and looking again may have left.
@@ -153,19 +153,27 @@ def see(*, project_id: int) -> tuple[int, str]:
     return version, horizon
 
 
-def learnt_since(*, project_id: int, horizon: str) -> set[str]:
-    """Return the Mixpanel ids that somebody learnt since: statements run at that time may not have known them."""
-    return {row[0] for row in run(LEARNT_SINCE, {"project_id": project_id, "horizon": horizon})}
+def learnt_since(*, project_id: int, horizon: str) -> dict[str, int]:
+    """Return the Mixpanel ids that somebody learnt since, with the profiles they lead to.
 
-
-def find_late_twins(*, project_id: int, mixpanel_ids: Sequence[str]) -> list[Twin]:
-    """Return provisional profiles whose Mixpanel id leads elsewhere by now: they were made while that was learnt.
-
-    Whoever makes a profile and whoever learns an id each looks afterwards, so one of the two sees the other.
+    Statements run at that time may not have known them.
     """
-    if not mixpanel_ids:
+    return dict(run(LEARNT_SINCE, {"project_id": project_id, "horizon": horizon}).fetchall())
+
+
+def find_late_twins(*, project_id: int, pairs: Mapping[str, int]) -> list[Twin]:
+    """Return provisional profiles whose Mixpanel id leads elsewhere by now, {Mixpanel id: profile id}.
+
+    They were made while that was learnt. Whoever makes a profile and whoever learns an id each looks afterwards, so one
+    of the two sees the other.
+    """
+    if not pairs:
         return []
-    parameters = {"project_id": project_id, "mixpanel_ids": as_json(list(mixpanel_ids))}
+    parameters = {
+        "project_id": project_id,
+        "mixpanel_ids": as_json(list(pairs)),
+        "own_ids": as_json(list(pairs.values())),
+    }
     return [Twin(*row) for row in run(FIND_LATE_TWINS, parameters)]
 
 

@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 
 import msgspec
 import psycopg
-from django.db import connection
+from django.db import connection, transaction
 
 _PEOPLE = 0x50454F50  # the space of the advisory locks below
 
@@ -40,6 +40,15 @@ def fetch_one(statement: LiteralString, parameters: Mapping[str, Any]) -> tuple[
 def find_one(statement: LiteralString, parameters: Mapping[str, Any]) -> tuple[Any, ...] | None:
     """Run a statement and return its first row, None when there is none."""
     return run(statement, parameters).fetchone()
+
+
+def copy(statement: LiteralString, rows: str) -> None:
+    """Run a COPY … FROM STDIN with rows in its text format, in a transaction of its own or the caller's.
+
+    Raises what Django raises.
+    """
+    with transaction.atomic(), connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor, cursor.copy(statement) as target:
+        target.write(rows)
 
 
 def as_json(values: Any) -> str:

@@ -1,260 +1,244 @@
-"""From rows that name people to profile ids: finds them, makes those who are new, updates what differs.
+"""From rows that name people to profile ids: looks them up, makes those who are new, updates what differs.
 
-One statement a transaction, its rows in the order of their identities: several in one transaction deadlock even if
-each is sorted. Every statement here may be repeated without harm.
+Each statement commits by itself, takes its rows in the order of their identities and may be repeated without harm:
+several of them in one transaction deadlock even if each is sorted.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Final
 
-from profiles.person import Person
-from profiles.statements import as_json, fetch_one, run
+from django.db import IntegrityError
 
-@dataclass(slots=True)
-class Upserted:
-    """The outcome of an upsert: an id for each person, in their order; which of them are new, which changed.
+from profiles.person import IDENTITY, Person
+from profiles.statements import as_json, copy, fetch_one, run
 
-    `made_before` are those whom an earlier statement for the same source made, perhaps just before a crash.
+
+class MadeMeanwhile(Exception):
+    """Somebody else made one of these profiles first: look them up again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of one person before anything is written. `id` is None for somebody new.
+
+    `unchanged`: what is said now was said last. `ours`: this very source made the profile. `linked` is the profile that
+    the Mixpanel id beside the identity leads to, `twin` the provisional profile that has it as its identity.
     """
 
-    ids: list[int]
-    created: set[int] = field(default_factory=set)
-    made_before: set[int] = field(default_factory=set)
-    updated: set[int] = field(default_factory=set)
+    id: int | None
+    unchanged: bool
+    ours: bool
+    linked: int | None
+    twin: int | None
 
 
 # Uses index: profile_identity, profile_alias primary key, profile primary key.
 # Each look-up is a LATERAL with a LIMIT: a fence that keeps it an index probe a row. Left to itself, the planner reads
-# all of a project whose size it does not know yet (82 s instead of 4 for an import). An id leads elsewhere only where no
-# profile has it, or where one has it as its own identity: that is when the second look-up happens.
-UPSERT_PEOPLE = """
+# all of a project whose size it does not know yet. An identity leads elsewhere only where no profile has it, or where
+# one has it as more than a distinct id: that is when the second look-up happens. `profile.said` is the digest of what a
+# source said last; whoever else changes a value or an id of a profile sets it to null.
+LOOK_UP = """
+SELECT array_agg(coalesce(led.id, named.id) ORDER BY o),
+    array_agg(coalesce(CASE WHEN led.id IS NULL THEN named.said ELSE led.said END = d
+        AND NOT (k = 1 AND coalesce(led.provisional, named.provisional)), false) ORDER BY o),
+    array_agg(coalesce(CASE WHEN led.id IS NULL THEN named.source_id = %(source_id)s AND named.source = %(source)s
+        ELSE led.source_id = %(source_id)s AND led.source = %(source)s END, false) ORDER BY o),
+    array_agg(linked.profile_id ORDER BY o),
+    array_agg(twin.id ORDER BY o)
+FROM (
+    SELECT identity COLLATE "C" AS i, kind::smallint AS k, digest::bigint AS d, mixpanel COLLATE "C" AS m, o
+    FROM ROWS FROM (json_array_elements_text(%(identities)s), json_array_elements_text(%(kinds)s),
+        json_array_elements_text(%(digests)s), json_array_elements_text(%(mixpanel_ids)s))
+        WITH ORDINALITY AS person(identity, kind, digest, mixpanel, o)
+) AS person
+LEFT JOIN LATERAL (
+    SELECT id, said, provisional, source, source_id FROM profile
+    WHERE project_id = %(project_id)s AND identity = person.i LIMIT 1
+) named ON true
+LEFT JOIN LATERAL (
+    SELECT profile_id FROM profile_alias alias
+    WHERE (named.id IS NULL OR person.k = 2 AND NOT named.provisional)
+        AND alias.project_id = %(project_id)s AND alias.kind = person.k AND alias.value = person.i LIMIT 1
+) leads ON true
+LEFT JOIN LATERAL (
+    SELECT id, said, provisional, source, source_id FROM profile WHERE id = leads.profile_id LIMIT 1
+) led ON true
+LEFT JOIN LATERAL (
+    SELECT profile_id FROM profile_alias alias
+    WHERE person.m IS NOT NULL AND alias.project_id = %(project_id)s AND alias.kind = 2 AND alias.value = person.m LIMIT 1
+) linked ON true
+LEFT JOIN LATERAL (
+    SELECT id FROM profile
+    WHERE person.m IS NOT NULL AND project_id = %(project_id)s AND identity = person.m AND provisional LIMIT 1
+) twin ON true
+"""
+
+NEXT_IDS = "SELECT array_agg(nextval('profile_id_seq')) FROM generate_series(1, %(count)s)"
+
+# COPY writes rows in bulk: half the cost of INSERT … ON CONFLICT, which looks for the conflict again.
+COPY_PEOPLE = """
+COPY profile (id, project_id, identity, provisional, name, first_name, last_name, email, phone, properties, said, source,
+    source_id) FROM STDIN
+"""
+
+# Uses index: profile primary key
+UPDATE_PEOPLE = """
 WITH person AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(people)s::json)
-        AS t(o int, i text COLLATE "C", k smallint, e text, p text, f text, l text, x jsonb, d bigint)
+        AS t(o bigint, i text COLLATE "C", k smallint, e text, p text, f text, l text, x jsonb, d bigint)
     ORDER BY i
 ), known AS MATERIALIZED (
-    SELECT person.*, found.id AS found_id, coalesce(found.id, nextval('profile_id_seq')) AS id,
-        found.id IS NOT NULL AND (
-            e IS DISTINCT FROM found.email AND e IS NOT NULL
-            OR p IS DISTINCT FROM found.phone AND p IS NOT NULL
-            OR f IS DISTINCT FROM found.first_name AND f IS NOT NULL
-            OR l IS DISTINCT FROM found.last_name AND l IS NOT NULL
-            OR x IS NOT NULL AND found.properties || x IS DISTINCT FROM found.properties
-        ) AS differs,
-        found.provisional AND k = 1 OR found.said IS NULL AND d IS NOT NULL AS learns,
-        found.source_id = %(source_id)s AND found.source = %(source)s AS made_before
+    SELECT person.*,
+        e IS DISTINCT FROM email AND e IS NOT NULL
+            OR p IS DISTINCT FROM phone AND p IS NOT NULL
+            OR f IS DISTINCT FROM first_name AND f IS NOT NULL
+            OR l IS DISTINCT FROM last_name AND l IS NOT NULL
+            OR x IS NOT NULL AND properties || x IS DISTINCT FROM properties AS differs,
+        provisional AND k = 1 OR said IS NULL AND d IS NOT NULL AS learns
     FROM person
-    LEFT JOIN LATERAL (
-        SELECT id, email, phone, first_name, last_name, properties, provisional, said, source, source_id
-        FROM profile WHERE project_id = %(project_id)s AND identity = person.i LIMIT 1
-    ) named ON true
-    LEFT JOIN LATERAL (
-        SELECT profile_id FROM profile_alias alias
-        WHERE (named.id IS NULL OR person.k = 2 AND NOT named.provisional)
-            AND alias.project_id = %(project_id)s AND alias.kind = person.k AND alias.value = person.i LIMIT 1
-    ) leads ON true
-    LEFT JOIN LATERAL (
-        SELECT id, email, phone, first_name, last_name, properties, provisional, said, source, source_id
-        FROM profile WHERE id = leads.profile_id LIMIT 1
-    ) led ON true
     CROSS JOIN LATERAL (
-        SELECT coalesce(led.id, named.id) AS id,
-            CASE WHEN led.id IS NULL THEN named.email ELSE led.email END AS email,
-            CASE WHEN led.id IS NULL THEN named.phone ELSE led.phone END AS phone,
-            CASE WHEN led.id IS NULL THEN named.first_name ELSE led.first_name END AS first_name,
-            CASE WHEN led.id IS NULL THEN named.last_name ELSE led.last_name END AS last_name,
-            CASE WHEN led.id IS NULL THEN named.properties ELSE led.properties END AS properties,
-            CASE WHEN led.id IS NULL THEN named.provisional ELSE led.provisional END AS provisional,
-            CASE WHEN led.id IS NULL THEN named.said ELSE led.said END AS said,
-            CASE WHEN led.id IS NULL THEN named.source ELSE led.source END AS source,
-            CASE WHEN led.id IS NULL THEN named.source_id ELSE led.source_id END AS source_id
-    ) found
-), made AS (
-    INSERT INTO profile (id, project_id, identity, provisional, name, first_name, last_name, email, phone, properties,
-        said, source, source_id, created_at, updated_at)
-    SELECT id, %(project_id)s, i, k = 2, nullif(concat_ws(' ', f, l), ''), f, l, e, p, coalesce(x, '{}'),
-        d, %(source)s, %(source_id)s, %(now)s, %(now)s
-    FROM known WHERE found_id IS NULL ORDER BY i
-    ON CONFLICT (project_id, identity) DO NOTHING
-    RETURNING 1
+        SELECT email, phone, first_name, last_name, properties, provisional, said FROM profile WHERE id = person.o LIMIT 1
+    ) profile
 ), changed AS (
     UPDATE profile SET
-        email = coalesce(e, profile.email),
-        phone = coalesce(p, profile.phone),
-        first_name = coalesce(f, profile.first_name),
-        last_name = coalesce(l, profile.last_name),
-        name = CASE WHEN f IS NULL AND l IS NULL THEN profile.name
-            ELSE concat_ws(' ', coalesce(f, profile.first_name), coalesce(l, profile.last_name)) END,
-        properties = CASE WHEN x IS NULL THEN profile.properties ELSE profile.properties || x END,
-        provisional = profile.provisional AND k = 2,
+        email = coalesce(e, email),
+        phone = coalesce(p, phone),
+        first_name = coalesce(f, first_name),
+        last_name = coalesce(l, last_name),
+        name = CASE WHEN f IS NULL AND l IS NULL THEN name
+            ELSE concat_ws(' ', coalesce(f, first_name), coalesce(l, last_name)) END,
+        properties = CASE WHEN x IS NULL THEN properties ELSE properties || x END,
+        provisional = provisional AND k = 2,
         said = d,
         value_sources = nullif(coalesce(value_sources, '{}') || coalesce((
             SELECT jsonb_object_agg(key, jsonb_build_array(%(source)s::text, %(source_id)s::bigint, %(epoch)s::bigint))
             FROM (
-                SELECT 'Email' WHERE e IS DISTINCT FROM profile.email AND e IS NOT NULL
-                UNION ALL SELECT 'Phone' WHERE p IS DISTINCT FROM profile.phone AND p IS NOT NULL
-                UNION ALL SELECT 'Name' WHERE f IS DISTINCT FROM profile.first_name AND f IS NOT NULL
-                    OR l IS DISTINCT FROM profile.last_name AND l IS NOT NULL
+                SELECT 'Email' WHERE e IS DISTINCT FROM email AND e IS NOT NULL
+                UNION ALL SELECT 'Phone' WHERE p IS DISTINCT FROM phone AND p IS NOT NULL
+                UNION ALL SELECT 'Name' WHERE f IS DISTINCT FROM first_name AND f IS NOT NULL
+                    OR l IS DISTINCT FROM last_name AND l IS NOT NULL
                 UNION ALL SELECT own.key FROM jsonb_each(coalesce(x, '{}')) own
-                    WHERE profile.properties -> own.key IS DISTINCT FROM own.value
+                    WHERE properties -> own.key IS DISTINCT FROM own.value
             ) AS differing(key)
         ), '{}'), '{}'),
         updated_at = CASE WHEN differs THEN %(now)s ELSE updated_at END
-    FROM known WHERE profile.id = known.found_id AND (differs OR learns)
-    RETURNING 1
+    FROM known WHERE profile.id = known.o AND (differs OR learns)
 )
-SELECT array_agg(id ORDER BY o),
-    coalesce(array_agg(id) FILTER (WHERE found_id IS NULL), '{}'),
-    coalesce(array_agg(id) FILTER (WHERE differs), '{}'),
-    coalesce(array_agg(id) FILTER (WHERE made_before), '{}'),
-    (SELECT count(*) FROM made)
-FROM known
+SELECT coalesce(array_agg(o) FILTER (WHERE differs), '{}') FROM known
 """
 
-# Uses index: profile_alias primary key, profile_identity
-FIND_PEOPLE = """
-SELECT array_agg(coalesce(leads.profile_id, named.id) ORDER BY o)
-FROM ROWS FROM (json_array_elements_text(%(kinds)s), json_array_elements_text(%(identities)s))
-    WITH ORDINALITY AS person(k, i, o)
-LEFT JOIN LATERAL (
-    SELECT profile_id FROM profile_alias alias
-    WHERE alias.project_id = %(project_id)s AND alias.kind = person.k::smallint AND alias.value = person.i COLLATE "C" LIMIT 1
-) leads ON true
-LEFT JOIN LATERAL (
-    SELECT id FROM profile
-    WHERE leads.profile_id IS NULL AND project_id = %(project_id)s AND identity = person.i COLLATE "C" LIMIT 1
-) named ON true
-"""
-
-# Uses index: profile_alias primary key. What differs is found first: ON CONFLICT DO UPDATE ... WHERE locks and logs
-# rows even when nothing changes.
+# Uses index: profile_alias primary key. Only what differs comes here: ON CONFLICT locks and logs rows even when nothing
+# changes.
 LEARN_MIXPANEL_IDS = """
 INSERT INTO profile_alias (project_id, kind, value, profile_id)
-SELECT %(project_id)s, 2, pair.value, pair.profile_id
-FROM (
-    SELECT value, profile_id::bigint
-    FROM ROWS FROM (json_array_elements_text(%(values)s), json_array_elements_text(%(profile_ids)s))
-        AS pair(value, profile_id)
-) AS pair
-LEFT JOIN LATERAL (
-    SELECT profile_id FROM profile_alias alias
-    WHERE alias.project_id = %(project_id)s AND alias.kind = 2 AND alias.value = pair.value COLLATE "C" LIMIT 1
-) leads ON true
-WHERE leads.profile_id IS DISTINCT FROM pair.profile_id
-ORDER BY pair.value COLLATE "C"
-ON CONFLICT (project_id, kind, value) DO UPDATE SET profile_id = EXCLUDED.profile_id, transaction = pg_current_xact_id()
-RETURNING value
+SELECT %(project_id)s, 2, value, profile_id::bigint
+FROM ROWS FROM (json_array_elements_text(%(values)s), json_array_elements_text(%(profile_ids)s)) AS pair(value, profile_id)
+ORDER BY value COLLATE "C"
+ON CONFLICT (project_id, kind, value) DO UPDATE
+    SET profile_id = EXCLUDED.profile_id, transaction = pg_current_xact_id()
 """
 
-def upsert_people(
-    *,
-    project_id: int,
-    people: Sequence[Person],
-    source: str,
-    source_id: int | None,
-    now: datetime,
-) -> Upserted:
-    """Find, make and update people; each (identified, identity) at most once in `people`.
+_NULL: Final = "\\N"
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
-    A profile made meanwhile by somebody else is invisible to the statement that meets it, so the statement is repeated
-    until everybody has one.
-    """
-    outcome = Upserted([])
+
+def look_up(*, project_id: int, people: Sequence[Person], source: str, source_id: int | None) -> list[Known]:
+    """Return what is known of each person, in their order."""
     if not people:
-        return outcome
+        return []
     parameters = {
-        "people": _encode(enumerate(people)),
         "project_id": project_id,
         "source": source,
         "source_id": source_id,
-        "now": now,
-        "epoch": int(now.timestamp()),
+        "identities": as_json([person.identity for person in people]),
+        "kinds": as_json([person.kind for person in people]),
+        "digests": as_json([person.digest for person in people]),
+        "mixpanel_ids": as_json([person.mixpanel_id for person in people]),
     }
-    while True:
-        ids, missing, differing, made_before, made = fetch_one(UPSERT_PEOPLE, parameters)
-        outcome.ids = ids
-        outcome.updated.update(differing)
-        outcome.made_before.update(made_before)
-        if made == len(missing):
-            outcome.created.update(missing)
-            break
-    if len(set(ids)) < len(ids):
-        _repeat_in_order(outcome=outcome, people=people, parameters=parameters)
-    outcome.updated -= outcome.created
-    outcome.made_before -= outcome.created
-    return outcome
+    return list(map(Known, *fetch_one(LOOK_UP, parameters)))
 
 
-def _repeat_in_order(*, outcome: Upserted, people: Sequence[Person], parameters: dict[str, Any]) -> None:
-    """Apply people who turned out to be one another again, one after the other, so that the last one's values hold."""
-    waves: list[list[tuple[int, Person]]] = []
-    times = Counter(outcome.ids)
-    seen: Counter[int] = Counter()
-    for ordinal, (person, profile_id) in enumerate(zip(people, outcome.ids, strict=True)):
-        if times[profile_id] > 1:
-            if seen[profile_id] == len(waves):
-                waves.append([])
-            waves[seen[profile_id]].append((ordinal, person))
-            seen[profile_id] += 1
-    for wave_people in waves:
-        row = fetch_one(UPSERT_PEOPLE, {**parameters, "people": _encode(wave_people)})
-        outcome.updated.update(row[2])
+def make_people(*, project_id: int, people: Sequence[Person], source: str, source_id: int | None) -> list[int]:
+    """Make a profile for each person, or none at all; return their ids, in their order.
 
-
-def _encode(people: Iterable[tuple[int, Person]]) -> str:
-    rows = []
-    for ordinal, person in people:
-        person.ordinal = ordinal
-        rows.append(person)
-    return as_json(rows)
-
-
-# Uses index: profile_identity
-FIND_UNCHANGED = """
-SELECT array_agg(named.id ORDER BY o)
-FROM ROWS FROM (json_array_elements_text(%(identities)s), json_array_elements_text(%(digests)s))
-    WITH ORDINALITY AS person(i, d, o)
-LEFT JOIN LATERAL (
-    SELECT id FROM profile
-    WHERE project_id = %(project_id)s AND identity = person.i COLLATE "C" AND said = person.d::bigint LIMIT 1
-) named ON true
-"""
-
-
-def find_unchanged(*, project_id: int, people: Sequence[Person]) -> list[int | None]:
-    """Return the id of each person of whom was last said what is said now, None for the others.
-
-    `profile.said` is the digest of what a source said last; whoever else changes a value or an identity of a profile
-    sets it to null. So nothing has to be compared for these, which are nearly all of a full list that is sent again.
+    Those of one identity are one person, the last one's values holding. Raises MadeMeanwhile.
     """
     if not people:
         return []
-    parameters = {
-        "project_id": project_id,
-        "identities": as_json([person.identity for person in people]),
-        "digests": as_json([person.digest for person in people]),
-    }
-    return list(fetch_one(FIND_UNCHANGED, parameters)[0])
+    by_identity: dict[str, Person] = {}
+    for person in people:
+        first = by_identity.setdefault(person.identity, person)
+        if first is not person:
+            first.take(person)
+            first.kind = min(first.kind, person.kind)
+    ids = dict(zip(sorted(by_identity), fetch_one(NEXT_IDS, {"count": len(by_identity)})[0], strict=True))
+    constant = f"{_text(source)}\t{_NULL if source_id is None else source_id}\n"
+    lines = [
+        f"{ids[identity]}\t{project_id}\t{_line(by_identity[identity])}\t{constant}" for identity in ids
+    ]
+    try:
+        copy(COPY_PEOPLE, "".join(lines))
+    except IntegrityError as error:
+        raise MadeMeanwhile from error
+    return [ids[person.identity] for person in people]
 
 
-def find_people(*, project_id: int, people: Sequence[Person]) -> list[int | None]:
-    """Return the id of each person, None for those nobody knows; makes and changes nobody."""
-    if not people:
-        return []
-    parameters = {
-        "project_id": project_id,
-        "kinds": as_json([person.kind for person in people]),
-        "identities": as_json([person.identity for person in people]),
-    }
-    return list(fetch_one(FIND_PEOPLE, parameters)[0])
+def _line(person: Person) -> str:
+    """Return the columns of a person from `identity` to `said` as COPY reads them."""
+    first, last = person.f, person.l
+    name = f"{first} {last}" if first and last else first or last
+    values = (person.identity, name, first, last, person.e, person.p)
+    if "\\" in (joined := "".join(filter(None, values))) or not joined.isprintable():
+        values = tuple(value and value.translate(_ESCAPES) for value in values)
+    identity, name, first, last, email, phone = (_NULL if value is None else value for value in values)
+    properties = as_json(person.x).translate(_ESCAPES) if person.x else "{}"
+    said = _NULL if person.digest is None else person.digest
+    provisional = "f" if person.kind == IDENTITY else "t"
+    return f"{identity}\t{provisional}\t{name}\t{first}\t{last}\t{email}\t{phone}\t{properties}\t{said}"
 
 
-def learn_mixpanel_ids(*, project_id: int, pairs: dict[str, int]) -> list[str]:
-    """Remember that each Mixpanel id leads to its profile; return those that were not known or led elsewhere."""
-    if not pairs:
-        return []
-    parameters = {"project_id": project_id, "values": as_json(list(pairs)), "profile_ids": as_json(list(pairs.values()))}
-    return [row[0] for row in run(LEARN_MIXPANEL_IDS, parameters)]
+def _text(value: str) -> str:
+    return value.translate(_ESCAPES)
+
+
+def update_people(
+    *,
+    people: Sequence[Person],
+    ids: Sequence[int],
+    source: str,
+    source_id: int | None,
+    now: datetime,
+) -> set[int]:
+    """Update what differs in the profiles of these people; return the ids of those of whom something did.
+
+    Several who are one profile are applied one after the other, so that the last one's values hold.
+    """
+    updated: set[int] = set()
+    seen: Counter[int] = Counter()
+    waves: list[list[Person]] = []
+    for person, profile_id in zip(people, ids, strict=True):
+        person.ordinal = profile_id
+        if seen[profile_id] == len(waves):
+            waves.append([])
+        waves[seen[profile_id]].append(person)
+        seen[profile_id] += 1
+    for wave in waves:
+        parameters = {
+            "people": as_json(wave),
+            "source": source,
+            "source_id": source_id,
+            "now": now,
+            "epoch": int(now.timestamp()),
+        }
+        updated.update(fetch_one(UPDATE_PEOPLE, parameters)[0])
+    return updated
+
+
+def learn_mixpanel_ids(*, project_id: int, pairs: Mapping[str, int]) -> None:
+    """Remember that each Mixpanel id leads to its profile from now on."""
+    if pairs:
+        values, profile_ids = as_json(list(pairs)), as_json(list(pairs.values()))
+        run(LEARN_MIXPANEL_IDS, {"project_id": project_id, "values": values, "profile_ids": profile_ids})

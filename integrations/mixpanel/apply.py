@@ -52,6 +52,7 @@ class People:
     rows: list[Person] = field(default_factory=list)
     _members: list[list[tuple[ReadPage, Member]]] = field(default_factory=list)
     _places: dict[tuple[int, str], int] = field(default_factory=dict)
+    _read: set[int] = field(default_factory=set)
 
     def place(self, page: ReadPage, member: Member) -> int:
         """Return the place of a member's person; the last one who speaks of a person is heard last."""
@@ -68,8 +69,11 @@ class People:
         return place
 
     def read(self, people: Sequence[Person]) -> None:
-        """Read what was said of these people, the values left out into the reports of their pages."""
+        """Read what was said of these people, once, the values left out into the reports of their pages."""
         for person in people:
+            if id(person) in self._read:
+                continue
+            self._read.add(id(person))
             said: Person | None = None
             for page, member in self._members[self._places[person.kind, person.identity]]:
                 latest, left_out = protocol.read_person(member)
@@ -107,7 +111,6 @@ def apply_run(*, cohort_id: int, run: Run, now: datetime) -> None:
             source_id=run.sync_id,
             now=now,
             create=run.action != "remove_members",
-            likely_unchanged=_mostly_known(run.sync_id),
         )
         with transaction.atomic():
             share_people(project_id=project.pk)
@@ -124,14 +127,6 @@ def _read(waiting: Waiting, people: People) -> ReadPage:
     for reject in rejects:
         people.reject(read, reject)
     return read
-
-
-def _mostly_known(sync_id: int) -> bool:
-    """Tell whether a sync is likely to bring little that is new: a list like the last one."""
-    sync = Sync.objects.select_related("segment").get(pk=sync_id)
-    if sync.received:
-        return sync.matched * 2 > sync.received
-    return sync.segment is not None and sync.segment.size > 0 and sync.kind == Sync.Kind.FULL
 
 
 class Change:
