@@ -147,7 +147,7 @@ class Postgres:
     @property
     def is_new(self) -> bool:
         """Tell whether there is no database yet."""
-        return not (self.data / "PG_VERSION").exists()
+        return self.place != (self.home / "postgres").resolve() or not (self.data / "PG_VERSION").exists()
 
     def prepare(self) -> None:
         """Make the folders and, the first time, the database cluster. Raises CannotStart, OSError."""

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -69,7 +69,9 @@ class Launcher:
         self._web = self._program("web", "The web server", self._gunicorn, orphan=signal.SIGQUIT)
         self._rest = [
             self._web,
-            self._program("worker", "The worker", lambda: [*_celery("worker"), "-c", "2", "--without-gossip", "--without-mingle"]),
+            self._program(
+                "worker", "The worker", lambda: [*_celery("worker"), "-c", "2", "--without-gossip", "--without-mingle"]
+            ),
             self._program("beat", "The beat", lambda: [*_celery("beat"), "--pidfile="], orphan=signal.SIGTERM),
         ]
         self._listener: socket.socket | None = None
@@ -83,7 +85,7 @@ class Launcher:
     def _program(
         self, name: str, title: str, command: Callable[[], list[str]], *, orphan: signal.Signals = signal.SIGKILL
     ) -> Part:
-        """What the worker does is harmless to repeat, so a worker without a launcher is killed at once."""
+        """Make a part of a program of ours. By default it is killed without a launcher: a task is harmless to repeat."""
         return Part(Child(name=name, title=title, home=self.home, orphan_signal=orphan, grace=20), command)
 
     # What a person may ask
@@ -98,8 +100,7 @@ class Launcher:
         """Stop as soon as the present step is done; fit to be a signal's handler."""
         self._stop_wanted.set()
 
-    @property
-    def stopping(self) -> bool:
+    def is_stopping(self) -> bool:
         """Tell whether it was asked to stop."""
         return self._stop_wanted.is_set()
 
@@ -148,7 +149,9 @@ class Launcher:
             except BlockingIOError:
                 facts = lock.read()
                 known = json.loads(facts) if facts else {"address": "?", "pid": "?"}
-                message = f"Muster already runs with this MUSTER_HOME ({self.home}): {known['address']}, process {known['pid']}."
+                message = (
+                    f"Muster already runs with this MUSTER_HOME ({self.home}): {known['address']}, process {known['pid']}."
+                )
                 raise CannotStart(message) from None
             lock.truncate(0)
             json.dump({"address": self.address, "pid": os.getpid()}, lock)
@@ -277,12 +280,13 @@ class Launcher:
             connection.close()
 
     def _stop_all(self) -> None:
-        for part in reversed(self._parts):
-            if part.child.returncode is None and part.child.pid is not None and not part.child.stop():
+        started = [part for part in self._parts if part.child.pid is not None]
+        for part in reversed(started):
+            if not part.child.stop():
                 self.progress(f"{part.child.title} did not stop in {part.child.grace:.0f} seconds and was killed.")
             if part is self._web and self._listener is not None:
                 self._listener.close()
-        with suppress(OSError):
+        if started:
             self.progress("Everything has stopped.")
 
 

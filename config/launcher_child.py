@@ -25,14 +25,14 @@ LOG_MAX_BYTES = 20 * 1024 * 1024
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def end_with_parent(number: signal.Signals) -> Callable[[], None] | None:
-    """Return what a new process calls so that it gets the signal when its parent ends; None where there is no such thing.
+def end_with(*, parent: int, number: signal.Signals) -> Callable[[], None] | None:
+    """Return what a process calls so that it gets the signal when its parent ends; None where there is no such thing.
 
     To be called after credentials were changed, which takes the wish back.
     """
     if _libc is None:
         return None
-    parent, prctl = os.getpid(), _libc.prctl
+    prctl = _libc.prctl
 
     def wish() -> None:
         prctl(PR_SET_PDEATHSIG, int(number))
@@ -101,7 +101,7 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=end_with_parent(self.orphan_signal),  # safe: the launcher has no threads
+                preexec_fn=end_with(parent=os.getpid(), number=self.orphan_signal),  # noqa: PLW1509  the launcher has no threads
                 pass_fds=(lock.fileno(), *pass_fds),
                 env=env,
                 cwd=cwd,

@@ -1,6 +1,7 @@
 """What people may type on the settings page."""
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
@@ -16,32 +17,29 @@ def timezone_choices(*, current: str) -> list[tuple[str, Any]]:
     names = sorted(available_timezones())
     grouped: list[tuple[str, Any]] = [("UTC", "UTC")]
     for area in _AREAS:
-        zones = [(name, name.split("/", 1)[1].replace("_", " ")) for name in names if name.startswith(f"{area}/")]
+        zones = [(name, name.replace("_", " ")) for name in names if name.startswith(f"{area}/")]
         grouped.append((area, zones))
     if current != "UTC" and not current.startswith(tuple(f"{area}/" for area in _AREAS)):
         grouped.insert(0, (current, current))
     return grouped
 
 
-class ProjectForm(forms.ModelForm[Project]):
+class ProjectForm(forms.Form):
     """A project's name and the time zone in which its pages show times."""
 
+    name = forms.CharField(max_length=200, error_messages={"required": "A project has a name."})
     timezone = forms.ChoiceField(
         label="Time zone",
         help_text="Times are shown in it, and a segment's days begin and end by it from now on.",
         widget=forms.Select(attrs={"class": "form-select"}),
     )
 
-    class Meta:
-        model = Project
-        fields: ClassVar[list[str]] = ["name", "timezone"]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Offer the time zones."""
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: Mapping[str, Any] | None = None, *, project: Project) -> None:
+        """Show what is stored, and offer the time zones."""
+        super().__init__(data, initial={"name": project.name, "timezone": project.timezone}, auto_id="project_%s")
         field = self.fields["timezone"]
         if isinstance(field, forms.ChoiceField):
-            field.choices = timezone_choices(current=self.instance.timezone)
+            field.choices = timezone_choices(current=project.timezone)
 
 
 class PasscodeForm(forms.Form):

@@ -63,7 +63,7 @@ class Caller:
             content = response.read()
         except (OSError, HTTPException) as error:
             self._connection.close()
-            raise NotReached(f"{self._at} does not answer: {error or type(error).__name__}.") from error  # noqa: TRY003  it names the place
+            raise NotReached(f"{self._at} does not answer: {str(error) or type(error).__name__}.") from error
         return Answer(response.status, _reason(response.status, content))
 
 

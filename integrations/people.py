@@ -64,13 +64,11 @@ def resolve(
                 made = _make_and_update(outcome, project, people, known, read, source, source_id, now)
             except MadeMeanwhile:
                 continue
-        learnt = {
-            person.mixpanel_id: profile_id
-            for person, before, profile_id in zip(people, known, outcome.ids, strict=True)
-            if person.mixpanel_id is not None and profile_id is not None and before.linked != profile_id
-        }
+        learnt, moved = _links(people, known, outcome.ids)
         others = merge.learnt_since(project_id=project.pk, horizon=horizon) if made else {}
         learn_mixpanel_ids(project_id=project.pk, pairs=learnt)
+        if moved and any(person.identity in moved for person in people if not person.identified):
+            continue  # somebody was found by an id that has led elsewhere since
         doubtful = learnt | {identity: others[identity] for identity in made if identity in others}
         late = merge.find_late_twins(project_id=project.pk, pairs=doubtful)
         if not late:
@@ -80,6 +78,23 @@ def resolve(
             outcome.updated = (outcome.updated & present) - outcome.created
             return outcome
         unite(project=project, twins=late, now=now)
+
+
+def _links(
+    people: Sequence[Person],
+    known: Sequence[Known],
+    ids: Sequence[int | None],
+) -> tuple[dict[str, int], set[str]]:
+    """Return the Mixpanel ids that lead to a profile they did not lead to before, and those that led to another one.
+
+    Of two people who come with the same one, the last has it.
+    """
+    leading: dict[str, tuple[int, int | None]] = {}
+    for person, before, profile_id in zip(people, known, ids, strict=True):
+        if person.mixpanel_id is not None and profile_id is not None:
+            leading[person.mixpanel_id] = (profile_id, before.linked)
+    learnt = {mixpanel_id: new for mixpanel_id, (new, old) in leading.items() if old != new}
+    return learnt, {mixpanel_id for mixpanel_id in learnt if leading[mixpanel_id][1] is not None}
 
 
 def _make_and_update(

@@ -3,9 +3,8 @@
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.cache import never_cache
-
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 
 from integrations import queries
 from integrations.mixpanel import inbox, tasks

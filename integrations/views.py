@@ -15,13 +15,13 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from integrations import queries, test_cohort
+from integrations.example import curl_command
 from integrations.forms import PasscodeForm, ProjectForm, TestCohortForm
-from integrations.loopback import NotReached
+from integrations.loopback import WEBHOOK_PATH, NotReached
 from profiles.credentials import PasscodeNameInUse, make_passcode, revoke_passcode, rotate_passcode
 from profiles.http import ProjectRequest, public_url, require_role
 from profiles.models import Passcode, Role
 
-WEBHOOK_PATH = "/partners/mixpanel/cohorts/"
 CONNECT_PATH = "/partners/mixpanel/connect/"
 REFUSED_FORM = 422  # HTMX swaps it in like a good answer (base.html)
 
@@ -29,16 +29,18 @@ REFUSED_FORM = 422  # HTMX swaps it in like a good answer (base.html)
 def _whole_page(request: ProjectRequest, *, status: int = 200, **parts: Any) -> HttpResponse:
     """Render the page; `parts` says what one of its parts shows beside its usual content."""
     project = request.project
+    webhook_url = public_url(WEBHOOK_PATH, request)
     context = {
         "standing": queries.get_standing(project=project),
         "calls": _calls(request),
         "live": request.GET.get("live") != "0",
         "passcodes": queries.list_passcodes(project=project),
         "test": test_cohort.find_result(project=project, now=timezone.now()),
-        "project_form": ProjectForm(instance=project, auto_id="project_%s"),
+        "project_form": ProjectForm(project=project),
         "passcode_form": PasscodeForm(auto_id="passcode_%s"),
         "test_form": TestCohortForm(auto_id="test_%s"),
-        "webhook_url": public_url(WEBHOOK_PATH, request),
+        "webhook_url": webhook_url,
+        "curl": curl_command(webhook_url=webhook_url, public_id=project.public_id),
         "connect_url": public_url(CONNECT_PATH, request),
         **parts,
     }
@@ -90,12 +92,13 @@ def project_details(request: ProjectRequest) -> HttpResponse:
     """Rename the project, or choose its time zone."""
     if request.method != "POST":
         return _to_page(request, "#details")
-    form = ProjectForm(request.POST, instance=request.project, auto_id="project_%s")
+    form = ProjectForm(request.POST, project=request.project)
     if not form.is_valid():
-        request.project.refresh_from_db()  # the frame of the page still shows what is stored
         return _whole_page(request, status=REFUSED_FORM, project_form=form)
-    form.save()
-    messages.success(request, f"Saved\nThe project is called {request.project.name} and keeps the time of {request.project.timezone}.")
+    project = request.project
+    project.name, project.timezone = form.cleaned_data["name"], form.cleaned_data["timezone"]
+    project.save(update_fields=["name", "timezone"])
+    messages.success(request, f"Saved\nThe project is called {project.name} and keeps the time of {project.timezone}.")
     return _to_page(request)
 
 
@@ -106,7 +109,10 @@ def _passcode_part(request: ProjectRequest, *, status: int = 200, **parts: Any) 
     """Render the panel of passcodes alone, or the page with it."""
     if not request.htmx:
         return _whole_page(request, status=status, **parts)
-    context = {"passcodes": queries.list_passcodes(project=request.project), "passcode_form": PasscodeForm(auto_id="passcode_%s")}
+    context = {
+        "passcodes": queries.list_passcodes(project=request.project),
+        "passcode_form": PasscodeForm(auto_id="passcode_%s"),
+    }
     return render(request, "integrations/_passcodes.html", context | parts, status=status)
 
 

@@ -160,7 +160,7 @@ def _page(data: Any, dirty: bool, digest: bytes | None = None) -> Page:  # noqa:
         _refuse(None, "not_an_object", "The body is not a JSON object. Send action and parameters.")
     action = data.get("action")
     echo = _clean(action)[:64] if isinstance(action, str) else None
-    if action not in ACTIONS:
+    if not isinstance(action, str) or action not in ACTIONS:
         _refuse(echo, "unknown_action", "The action is missing or unknown. Send members, add_members or remove_members.")
     parameters = data.get("parameters")
     if not isinstance(parameters, dict):

@@ -42,7 +42,7 @@
   const KINDS = {
     // size as a line; below it, on the same days, who came (up) and who left (down)
     trend: (d) => {
-      const step = d.step || Math.max(1, Math.ceil(d.days.length / 5));
+      const step = d.step || (d.days.length > 45 ? 14 : d.days.length > 10 ? 7 : 1); // a label a week
       return {
         ...base(),
         axisPointer: { link: [{ xAxisIndex: 'all' }] },

@@ -4,7 +4,8 @@
   'use strict';
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
   const paused = new Set();
-  const isPoll = (detail) => !detail.requestConfig.triggeringEvent && /\bevery\b/.test(detail.elt.getAttribute('hx-trigger') || '');
+  // requestConfig.elt, not detail.elt: that is a parent once the element has been swapped away
+  const isPoll = ({ requestConfig: { elt, triggeringEvent } }) => !triggeringEvent && /\bevery\b/.test(elt.getAttribute('hx-trigger') || '');
 
   /* an update must not close a menu, drop a selection or take what is being typed */
   const busy = (place) => {

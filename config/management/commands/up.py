@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from config import launcher_setup
 from config.embedded import CannotStart
 from config.launcher import Launcher
-from config.launcher_child import end_with_parent
+from config.launcher_child import end_with
 
 
 class Command(BaseCommand):
@@ -54,16 +54,16 @@ class Command(BaseCommand):
 
     def _start(self, launcher: Launcher) -> None:
         launcher.start_servers()
-        if launcher.stopping:
+        if launcher.is_stopping():
             return
         launcher_setup.migrate()
         launcher.progress("The tables are up to date.")
         if launcher_setup.collect_static():
             launcher.progress("The static files are collected.")
-        if launcher.stopping:
+        if launcher.is_stopping():
             return
         launcher.start_programs(env={"DATABASE_URL": settings.DATABASE_URL, "REDIS_URL": settings.REDIS_URL})
-        if launcher.stopping:
+        if launcher.is_stopping():
             return
         launcher.progress("Web server, worker and beat answer.")
         first = launcher_setup.make_first_admin()
@@ -91,6 +91,6 @@ def _host_header() -> str:
 
 def _stop_with_parent() -> None:
     """Ask the kernel for a SIGTERM when `make` is killed outright; without it this would go on without a terminal."""
-    wish = end_with_parent(signal.SIGTERM)
+    wish = end_with(parent=os.getppid(), number=signal.SIGTERM)
     if wish is not None:
         wish()
