@@ -61,7 +61,16 @@ def resolve(
         made: list[str] = []
         if create:
             try:
-                made = _make_and_update(outcome, project, people, known, read, source, source_id, now)
+                made = _make_and_update(
+                    outcome=outcome,
+                    project=project,
+                    people=people,
+                    known=known,
+                    read=read,
+                    source=source,
+                    source_id=source_id,
+                    now=now,
+                )
             except MadeMeanwhile:
                 continue
         learnt, moved = _links(people, known, outcome.ids)
@@ -98,6 +107,7 @@ def _links(
 
 
 def _make_and_update(
+    *,
     outcome: Resolved,
     project: Project,
     people: Sequence[Person],

@@ -94,7 +94,8 @@ def record(
 
     The months they fall in have partitions (`make_partitions`), or they go to the default one.
     """
-    rows = [{"profile_id": profile_id, "at": when.isoformat(), "properties": dict(own)} for profile_id, when, own in events]
+    found = list(events)
+    rows = [{"profile_id": profile_id, "at": when.isoformat(), "properties": dict(own)} for profile_id, when, own in found]
     if not rows:
         return None
     name_id = event_name_id(project_id=project_id, name=name)
@@ -104,7 +105,7 @@ def record(
         "source": source,
         "source_id": source_id,
         "properties": "{}",
-        "profiles": BitMap64(row["profile_id"] for row in rows).serialize(),
+        "profiles": BitMap64(profile_id for profile_id, _, _ in found).serialize(),
         "count": len(rows),
         "at": at,
     }

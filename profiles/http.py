@@ -70,7 +70,7 @@ class RequestLogMiddleware:
         structlog.contextvars.bind_contextvars(request=uuid.uuid4().hex[:12])
         started = time.perf_counter()
         response = self.get_response(request)
-        if response.status_code >= 500:
+        if response.status_code >= 500:  # noqa: PLR2004  HTTP's line to errors of the server
             log.error(
                 "answered",
                 method=request.method,
@@ -142,7 +142,7 @@ class ProjectMiddleware:
         request.project = place.project  # type: ignore[attr-defined]  # what ProjectRequest adds
         request.role = place.role  # type: ignore[attr-defined]  # what ProjectRequest adds
         timezone.activate(ZoneInfo(place.project.timezone))
-        user = cast("User", request.user)
+        user = request.user
         if user.last_project_id != place.project_id:
             user.last_project = place.project
             user.save(update_fields=["last_project"])

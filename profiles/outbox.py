@@ -54,7 +54,20 @@ def read_batches(*, reader: str, limit: int) -> list[Batch]:
     """Return the next batches for a reader, oldest first; none while those after its place may still be incomplete."""
     place = find_one(FIND_PLACE, {"reader": reader}) or (0, 0)
     rows = run(READ_BATCHES, {"transaction": str(place[0]), "batch_id": place[1], "limit": limit})
-    return [Batch(*row[:7], _present(row[2], BitMap64.deserialize(row[7])), row[8]) for row in rows]
+    return [
+        Batch(
+            id=row[0],
+            transaction=row[1],
+            project_id=row[2],
+            event_name=row[3],
+            properties=row[4],
+            source=row[5],
+            source_id=row[6],
+            profiles=_present(row[2], BitMap64.deserialize(row[7])),
+            at=row[8],
+        )
+        for row in rows
+    ]
 
 
 def move_on(*, reader: str, batch: Batch) -> None:

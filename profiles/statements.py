@@ -47,7 +47,12 @@ def copy(statement: LiteralString, rows: str) -> None:
 
     Raises what Django raises.
     """
-    with transaction.atomic(), connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor, cursor.copy(statement) as target:
+    with (
+        transaction.atomic(),
+        connection.wrap_database_errors,
+        psycopg.Cursor(connection.connection) as cursor,
+        cursor.copy(statement) as target,
+    ):
         target.write(rows)
 
 

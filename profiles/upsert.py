@@ -176,9 +176,7 @@ def make_people(*, project_id: int, people: Sequence[Person], source: str, sourc
             first.kind = min(first.kind, person.kind)
     ids = dict(zip(sorted(by_identity), fetch_one(NEXT_IDS, {"count": len(by_identity)})[0], strict=True))
     constant = f"{_text(source)}\t{_NULL if source_id is None else source_id}\n"
-    lines = [
-        f"{ids[identity]}\t{project_id}\t{_line(by_identity[identity])}\t{constant}" for identity in ids
-    ]
+    lines = [f"{ids[identity]}\t{project_id}\t{_line(by_identity[identity])}\t{constant}" for identity in ids]
     try:
         copy(COPY_PEOPLE, "".join(lines))
     except IntegrityError as error:
@@ -190,7 +188,7 @@ def _line(person: Person) -> str:
     """Return the columns of a person from `identity` to `said` as COPY reads them."""
     first, last = person.f, person.l
     name = f"{first} {last}" if first and last else first or last
-    values = (person.identity, name, first, last, person.e, person.p)
+    values: tuple[str | None, ...] = (person.identity, name, first, last, person.e, person.p)
     if "\\" in (joined := "".join(filter(None, values))) or not joined.isprintable():
         values = tuple(value and value.translate(_ESCAPES) for value in values)
     identity, name, first, last, email, phone = (_NULL if value is None else value for value in values)

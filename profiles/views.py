@@ -1,11 +1,10 @@
 """Sign-in, password, and where a person lands."""
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import LoginView, PasswordChangeView
-from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
@@ -27,7 +26,7 @@ class ChangePassword(PasswordChangeView):
     template_name = "accounts/password_change.html"
     success_url = reverse_lazy("home")
 
-    def form_valid(self, form: Form) -> HttpResponse:
+    def form_valid(self, form: Any) -> HttpResponse:
         """Say that it was changed."""
         messages.success(self.request, "Your password was changed. Other browsers have been signed out.")
         return super().form_valid(form)
@@ -39,7 +38,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """Lead to the last used project."""
     user = cast("User", request.user)
     projects = Project.objects.filter(roles__user=user)
-    project = projects.filter(pk=user.last_project_id).first() or projects.order_by("pk").first()
+    project = projects.filter(users_last=user).first() or projects.order_by("pk").first()
     if project is None:
         return render(request, "accounts/no_project.html")
     return redirect("segments", project.public_id)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pyroaring import BitMap64
 
 from profiles.models import EventBatch, ProfileMerge
-from profiles.statements import run
 from profiles.person import MIXPANEL, Person
+from profiles.statements import run
 from segments.models import Sync, SyncChange
 
 # Uses index: sync_change_page. Of two copies of a page the newest counts.
@@ -32,7 +32,7 @@ def created(*, sync: Sync) -> BitMap64:
     """Return everybody whom the pages of a sync made, as it is booked so far."""
     found = BitMap64()
     for bits in SyncChange.objects.filter(sync=sync, created__isnull=False).values_list("created", flat=True):
-        found |= BitMap64.deserialize(bytes(bits))
+        found |= BitMap64.deserialize(bytes(bits or b""))
     return found
 
 

@@ -182,7 +182,9 @@ def merge_people(*, project: Project, pairs: Mapping[int, int], now: datetime) -
         after = (before - leaving) | coming
         write(segment_id=segment_id, ids=after, chunks=chunks)
         delta = len(after) - len(before)
-        count_change(segment=segment, added=max(delta, 0), removed=max(-delta, 0), timezone=project.timezone, now=now, quiet=True)
+        count_change(
+            segment=segment, added=max(delta, 0), removed=max(-delta, 0), timezone=project.timezone, now=now, quiet=True
+        )
 
 
 def remove_people(*, project: Project, ids: BitMap64, now: datetime) -> None:
@@ -194,9 +196,7 @@ def remove_people(*, project: Project, ids: BitMap64, now: datetime) -> None:
         chunks = chunks_of(ids)
         before = read(segment_id=segment_id, chunks=chunks)
         write(segment_id=segment_id, ids=before - ids, chunks=chunks)
-        count_change(
-            segment=segment, added=0, removed=len(before & ids), timezone=project.timezone, now=now, quiet=True
-        )
+        count_change(segment=segment, added=0, removed=len(before & ids), timezone=project.timezone, now=now, quiet=True)
 
 
 def delete_segment(*, segment: Segment, now: datetime) -> None:

@@ -57,7 +57,7 @@ UPDATE sync SET status = {_STATUS},
     finished_at = CASE WHEN kind = 'full' THEN finished_at
         WHEN {_STATUS} = 'complete' THEN coalesce(finished_at, %(now)s) END
 WHERE id = %(sync_id)s
-"""
+"""  # noqa: S608  joined from a constant of this file
 
 COUNT = """
 UPDATE sync SET segment_id = coalesce(segment_id, %(segment_id)s),
@@ -207,5 +207,3 @@ def close_list(*, sync: Sync, now: datetime) -> None:
 def close_stale(*, before: datetime) -> int:
     """Show sessions without a new page since `before` as incomplete; return how many."""
     return run(CLOSE_STALE, {"before": before}).rowcount
-
-

@@ -5,73 +5,83 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Connection',
+            name="Connection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('partner', models.CharField(max_length=16)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting for the first call'), ('connected', 'Connected'), ('error', 'Refused')], default='waiting', max_length=10)),
-                ('connected_at', models.DateTimeField(null=True)),
-                ('last_call_at', models.DateTimeField(null=True)),
-                ('error_at', models.DateTimeField(null=True)),
-                ('error_since', models.DateTimeField(null=True)),
-                ('error_count', models.IntegerField(default=0)),
-                ('error_status', models.IntegerField(null=True)),
-                ('error_message', models.TextField(blank=True)),
-                ('error_from', models.GenericIPAddressField(null=True)),
-                ('mass_removal_guard_pct', models.SmallIntegerField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("partner", models.CharField(max_length=16)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("waiting", "Waiting for the first call"), ("connected", "Connected"), ("error", "Refused")],
+                        default="waiting",
+                        max_length=10,
+                    ),
+                ),
+                ("connected_at", models.DateTimeField(null=True)),
+                ("last_call_at", models.DateTimeField(null=True)),
+                ("error_at", models.DateTimeField(null=True)),
+                ("error_since", models.DateTimeField(null=True)),
+                ("error_count", models.IntegerField(default=0)),
+                ("error_status", models.IntegerField(null=True)),
+                ("error_message", models.TextField(blank=True)),
+                ("error_from", models.GenericIPAddressField(null=True)),
+                ("mass_removal_guard_pct", models.SmallIntegerField(null=True)),
             ],
             options={
-                'db_table': 'connection',
+                "db_table": "connection",
             },
         ),
         migrations.CreateModel(
-            name='Page',
+            name="Page",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cohort_id', models.BigIntegerField()),
-                ('action', models.CharField(max_length=16)),
-                ('number', models.IntegerField()),
-                ('total', models.IntegerField(null=True)),
-                ('digest', models.BinaryField(max_length=16)),
-                ('name', models.CharField(blank=True, max_length=255)),
-                ('body', models.BinaryField(null=True)),
-                ('received_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('state', models.SmallIntegerField(choices=[(0, 'Waiting'), (1, 'Applied'), (2, 'Ignored'), (3, 'Set aside')], default=0)),
-                ('applied_at', models.DateTimeField(null=True)),
-                ('attempts', models.SmallIntegerField(default=0)),
-                ('retry_at', models.DateTimeField(null=True)),
-                ('error', models.TextField(blank=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("cohort_id", models.BigIntegerField()),
+                ("action", models.CharField(max_length=16)),
+                ("number", models.IntegerField()),
+                ("total", models.IntegerField(null=True)),
+                ("digest", models.BinaryField(max_length=16)),
+                ("name", models.CharField(blank=True, max_length=255)),
+                ("body", models.BinaryField(null=True)),
+                ("received_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "state",
+                    models.SmallIntegerField(
+                        choices=[(0, "Waiting"), (1, "Applied"), (2, "Ignored"), (3, "Set aside")], default=0
+                    ),
+                ),
+                ("applied_at", models.DateTimeField(null=True)),
+                ("attempts", models.SmallIntegerField(default=0)),
+                ("retry_at", models.DateTimeField(null=True)),
+                ("error", models.TextField(blank=True)),
             ],
             options={
-                'db_table': 'page',
+                "db_table": "page",
             },
         ),
         migrations.CreateModel(
-            name='PartnerCall',
+            name="PartnerCall",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('partner', models.CharField(max_length=16)),
-                ('at', models.DateTimeField()),
-                ('action', models.CharField(max_length=32, null=True)),
-                ('cohort', models.CharField(blank=True, max_length=255)),
-                ('page', models.IntegerField(null=True)),
-                ('pages', models.IntegerField(null=True)),
-                ('people', models.IntegerField(null=True)),
-                ('status', models.SmallIntegerField()),
-                ('message', models.TextField(blank=True)),
-                ('took_us', models.IntegerField()),
-                ('address', models.GenericIPAddressField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("partner", models.CharField(max_length=16)),
+                ("at", models.DateTimeField()),
+                ("action", models.CharField(max_length=32, null=True)),
+                ("cohort", models.CharField(blank=True, max_length=255)),
+                ("page", models.IntegerField(null=True)),
+                ("pages", models.IntegerField(null=True)),
+                ("people", models.IntegerField(null=True)),
+                ("status", models.SmallIntegerField()),
+                ("message", models.TextField(blank=True)),
+                ("took_us", models.IntegerField()),
+                ("address", models.GenericIPAddressField(null=True)),
             ],
             options={
-                'db_table': 'partner_call',
+                "db_table": "partner_call",
             },
         ),
     ]

@@ -5,54 +5,69 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('integrations', '0001_initial'),
-        ('profiles', '0001_initial'),
-        ('segments', '0001_initial'),
+        ("integrations", "0001_initial"),
+        ("profiles", "0001_initial"),
+        ("segments", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='connection',
-            name='project',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='connections', to='profiles.project'),
+            model_name="connection",
+            name="project",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="connections", to="profiles.project"
+            ),
         ),
         migrations.AddField(
-            model_name='page',
-            name='project',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='profiles.project'),
+            model_name="page",
+            name="project",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="profiles.project",
+            ),
         ),
         migrations.AddField(
-            model_name='page',
-            name='sync',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='pages', to='segments.sync'),
+            model_name="page",
+            name="sync",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="pages", to="segments.sync"
+            ),
         ),
         migrations.AddField(
-            model_name='partnercall',
-            name='project',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='profiles.project'),
+            model_name="partnercall",
+            name="project",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="profiles.project",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='connection',
-            constraint=models.UniqueConstraint(fields=('project', 'partner'), name='connection_once'),
+            model_name="connection",
+            constraint=models.UniqueConstraint(fields=("project", "partner"), name="connection_once"),
         ),
         migrations.AddIndex(
-            model_name='page',
-            index=models.Index(condition=models.Q(('state', 0)), fields=['cohort_id', 'id'], name='page_pending'),
+            model_name="page",
+            index=models.Index(condition=models.Q(("state", 0)), fields=["cohort_id", "id"], name="page_pending"),
         ),
         migrations.AddIndex(
-            model_name='page',
-            index=models.Index(condition=models.Q(('body__isnull', False)), fields=['received_at'], name='page_kept'),
+            model_name="page",
+            index=models.Index(condition=models.Q(("body__isnull", False)), fields=["received_at"], name="page_kept"),
         ),
         migrations.AddConstraint(
-            model_name='page',
-            constraint=models.UniqueConstraint(fields=('sync', 'action', 'number', 'digest'), name='page_once'),
+            model_name="page",
+            constraint=models.UniqueConstraint(fields=("sync", "action", "number", "digest"), name="page_once"),
         ),
         migrations.AddIndex(
-            model_name='partnercall',
-            index=models.Index(fields=['project', '-id'], name='partner_call_newest'),
+            model_name="partnercall",
+            index=models.Index(fields=["project", "-id"], name="partner_call_newest"),
         ),
     ]

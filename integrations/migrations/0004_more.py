@@ -4,14 +4,13 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('integrations', '0003_storage'),
+        ("integrations", "0003_storage"),
     ]
 
     operations = [
         migrations.RemoveField(
-            model_name='page',
-            name='name',
+            model_name="page",
+            name="name",
         ),
     ]

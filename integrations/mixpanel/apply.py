@@ -222,8 +222,9 @@ class Change:
     def _change_members(self, segment: Segment, pages: Sequence[ReadPage]) -> tuple[list[ReadPage], list[ReadPage]]:
         """Apply pages in their order until the list is whole; return those that are done and those of them ignored."""
         known = set(
-            SyncChange.objects.filter(sync=self.sync, action=self.run.action, number__in=[p.waiting.number for p in pages])
-            .values_list("number", flat=True),
+            SyncChange.objects.filter(
+                sync=self.sync, action=self.run.action, number__in=[p.waiting.number for p in pages]
+            ).values_list("number", flat=True),
         )
         named = [self._ids(page) for page in pages]
         everyone = BitMap64.union(BitMap64(), *named)
@@ -249,7 +250,9 @@ class Change:
                 self.counts.numbers_applied += 1
             if not closed and self._is_whole():
                 break
-        self._book([page for page in done if page not in ignored], [m for m, p in zip(moves, done, strict=True) if p not in ignored])
+        self._book(
+            [page for page in done if page not in ignored], [m for m, p in zip(moves, done, strict=True) if p not in ignored]
+        )
         self._store(segment, before=before, after=members)
         return done, ignored
 
@@ -322,9 +325,7 @@ class Change:
                 gone |= leaving
         if gone:
             self._raise_events(segment, "Removed", gone)
-            membership.count_change(
-                segment=segment, added=0, removed=len(gone), timezone=self.project.timezone, now=self.now
-            )
+            membership.count_change(segment=segment, added=0, removed=len(gone), timezone=self.project.timezone, now=self.now)
             SyncChange.objects.create(
                 sync=self.sync, action="members", named=BitMap64().serialize(), removed=gone.serialize(), at=self.now
             )

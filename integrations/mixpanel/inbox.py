@@ -146,7 +146,9 @@ def store(*, project_id: int, page: ReceivedPage, body: bytes, now: datetime) ->
     key = f"id:{page.session_id}" if page.session_id else f"content:{page.number}:{page.digest.hex()}"
     lane = _lane(project_id=project_id, page=page, kind=kind, key=key, now=now)
     if lane.is_deleted:
-        began_before = lane.sync_received_at is not None and lane.deleted_at is not None and lane.sync_received_at <= lane.deleted_at
+        began_before = (
+            lane.sync_received_at is not None and lane.deleted_at is not None and lane.sync_received_at <= lane.deleted_at
+        )
         if kind == Sync.Kind.DIFF or began_before:
             name = page.name or page.cohort_id
             message = f"The segment {name} was deleted in Muster. Sync the whole cohort again to bring it back."

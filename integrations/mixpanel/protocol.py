@@ -16,7 +16,11 @@ from profiles.person import IDENTITY, MIXPANEL, Person
 from profiles.phones import to_e164
 
 Action = Literal["members", "add_members", "remove_members"]
-ACTIONS: Final = frozenset({"members", "add_members", "remove_members"})
+ACTIONS: Final[dict[str, Action]] = {
+    "members": "members",
+    "add_members": "add_members",
+    "remove_members": "remove_members",
+}
 
 ID_MAX_BYTES = 1024
 NAME_MAX = 255
@@ -173,7 +177,7 @@ def _page(data: Any, dirty: bool, digest: bytes | None = None) -> Page:  # noqa:
         _refuse(action, "no_members", "The members are missing or no list. An empty cohort is an empty list.")
     number, total = _page_info(parameters.get("page_info"), action)
     return Page(
-        action=action,
+        action=ACTIONS[action],
         project_id=_text_id(parameters.get("mixpanel_project_id"), action, "mixpanel_project_id"),
         cohort_id=cohort_id,
         name=_label(parameters.get("mixpanel_cohort_name"), NAME_MAX),
@@ -217,13 +221,13 @@ def _read_slowly(body: bytes) -> Any:
 
 
 def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"{word} is no JSON number")  # noqa: TRY003  read by _read_slowly alone
+    raise ValueError(f"{word} is no JSON number")
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if number in {float("inf"), float("-inf")}:
-        raise ValueError("a number is larger than a double holds")  # noqa: TRY003  read by _read_slowly alone
+        raise ValueError("a number is larger than a double holds")
     return number
 
 
@@ -328,26 +332,29 @@ def _ids(raw: dict[str, Any]) -> tuple[str, int, str | None] | tuple[None, str, 
 def _id(value: Any) -> tuple[str, None] | tuple[str, str]:
     """Return an id as text, or with it the reason why it is none. Ids are compared as text, byte by byte."""
     kind = type(value)
+    if kind is str:
+        problem = _flaw(value)
+        return ("", problem) if problem else (value, None)
     if kind is int:
         return str(value), None
     if kind is float:
-        if value.is_integer() and abs(value) < _EXACT_FLOAT:
-            return str(int(value)), None
-        return "", "it is a fraction."
-    if kind is not str:
-        return "", "it is neither text nor a number."
-    if not value or value.isspace():
-        return "", "it is blank."
-    if "\0" in value:
-        return "", "it holds a NUL character."
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            return "", "it holds half a character."
-    if len(value) > ID_MAX_BYTES // 4 and len(value.encode()) > ID_MAX_BYTES:
-        return "", f"it is longer than {ID_MAX_BYTES} bytes."
-    return value, None
+        return (str(int(value)), None) if value.is_integer() and abs(value) < _EXACT_FLOAT else ("", "it is a fraction.")
+    return "", "it is neither text nor a number."
+
+
+def _flaw(text: str) -> str | None:
+    """Return why a text is no id."""
+    if not text or text.isspace():
+        return "it is blank."
+    if "\0" in text:
+        return "it holds a NUL character."
+    try:
+        long = len(text) > ID_MAX_BYTES // 4 and len(text.encode()) > ID_MAX_BYTES
+        if not long and not text.isascii():
+            text.encode()
+    except UnicodeEncodeError:
+        return "it holds half a character."
+    return f"it is longer than {ID_MAX_BYTES} bytes." if long else None
 
 
 def _value(raw: Any, position: int, name: str, left_out: list[Reject]) -> str | None:

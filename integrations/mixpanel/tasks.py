@@ -113,7 +113,7 @@ def _apply(cohort_id: int, found: Run) -> bool:
     except (OperationalError, InterfaceError):
         raise  # the database is away; the page is not to blame
     except Exception as error:  # noqa: BLE001  whatever a page brings about, other cohorts must go on
-        log.error("page failed", cohort=cohort_id, sync=found.sync_id, error=type(error).__name__)
+        log.warning("page failed", cohort=cohort_id, sync=found.sync_id, error=type(error).__name__)
         if len(found.pages) == 1:
             said = _describe(error)
             inbox.note_failure(page_id=found.pages[0].id, sync_id=found.sync_id, error=said, now=timezone.now())

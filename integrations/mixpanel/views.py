@@ -85,16 +85,17 @@ def _answers(view: Callable[[Call], HttpResponse]) -> Callable[[HttpRequest], Ht
     @csrf_exempt
     @wraps(view)
     def answered(request: HttpRequest) -> HttpResponse:
+        if request.method != "POST":
+            return _failure(Refused(405, "not_post", "This address takes POST."))
         call = Call(request)
         try:
-            if request.method != "POST":
-                raise Refused(405, "not_post", "This address takes POST.")
             return view(call)
         except Refused as refusal:
             _note_refusal(call, refusal)
             return _failure(refusal)
-        except Exception as error:  # noqa: BLE001  the sender repeats whatever is not answered 200, so nothing is lost
-            log.error("not stored", error=type(error).__name__, exc_info=not isinstance(error, DatabaseError))
+        except Exception as error:
+            # a traceback may show what a statement was given: somebody's data
+            log.warning("not stored", error=type(error).__name__)
             message = "The page could not be stored just now, and nothing of it was applied. It will be taken when sent again."
             return _failure(Refused(503, "not_stored", message, call.action))
 
@@ -202,7 +203,7 @@ def _note_refusal(call: Call, refusal: Refused) -> None:
     try:
         call.note(status=refusal.status, message=refusal.message)
     except DatabaseError as error:
-        log.error("refusal not noted", error=type(error).__name__)
+        log.warning("refusal not noted", error=type(error).__name__)
 
 
 def _failure(refusal: Refused) -> HttpResponse:

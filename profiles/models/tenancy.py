@@ -42,7 +42,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField("operator", default=False, help_text="May use the Django admin.")
     created_at = models.DateTimeField(auto_now_add=True)
-    last_project = models.ForeignKey("Project", models.SET_NULL, null=True, blank=True, related_name="+")
+    last_project = models.ForeignKey("Project", models.SET_NULL, null=True, blank=True, related_name="users_last")
 
     objects = UserAccounts()
 

@@ -167,9 +167,7 @@ def meter(total: float | None, *parts: float | str, size: str = "", label: str =
         bars.append((start, width, follower if isinstance(follower, str) else ""))
         start += width
     drawn = (
-        (f"{at:.2f}%", f"{width:.2f}%", format_html(' class="{}"', kind) if kind else "")
-        for at, width, kind in bars
-        if width
+        (f"{at:.2f}%", f"{width:.2f}%", format_html(' class="{}"', kind) if kind else "") for at, width, kind in bars if width
     )
     return format_html(
         '<svg class="meter{}" {}>{}</svg>',

@@ -6,191 +6,296 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('profiles', '0001_initial'),
+        ("profiles", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Segment',
+            name="Segment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('type', models.CharField(choices=[('partner', 'Partner - Mixpanel')], default='partner', max_length=16)),
-                ('name', models.CharField(max_length=255)),
-                ('size', models.BigIntegerField(default=0)),
-                ('created_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField()),
-                ('description', models.TextField(blank=True)),
-                ('sync_mode', models.CharField(choices=[('one_time', 'One-time'), ('dynamic', 'Dynamic')], default='one_time', max_length=8)),
-                ('last_sync_at', models.DateTimeField(null=True)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='segments', to='profiles.project')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("type", models.CharField(choices=[("partner", "Partner - Mixpanel")], default="partner", max_length=16)),
+                ("name", models.CharField(max_length=255)),
+                ("size", models.BigIntegerField(default=0)),
+                ("created_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+                ("description", models.TextField(blank=True)),
+                (
+                    "sync_mode",
+                    models.CharField(
+                        choices=[("one_time", "One-time"), ("dynamic", "Dynamic")], default="one_time", max_length=8
+                    ),
+                ),
+                ("last_sync_at", models.DateTimeField(null=True)),
+                (
+                    "project",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="segments", to="profiles.project"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'segment',
+                "db_table": "segment",
             },
         ),
         migrations.CreateModel(
-            name='Cohort',
+            name="Cohort",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('partner', models.CharField(max_length=16)),
-                ('partner_project_id', models.TextField(db_collation='C')),
-                ('partner_segment_id', models.TextField(db_collation='C')),
-                ('name', models.CharField(blank=True, max_length=255)),
-                ('deleted_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('project', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='cohorts', to='profiles.project')),
-                ('segment', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='cohort', to='segments.segment')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("partner", models.CharField(max_length=16)),
+                ("partner_project_id", models.TextField(db_collation="C")),
+                ("partner_segment_id", models.TextField(db_collation="C")),
+                ("name", models.CharField(blank=True, max_length=255)),
+                ("deleted_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "project",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="cohorts",
+                        to="profiles.project",
+                    ),
+                ),
+                (
+                    "segment",
+                    models.OneToOneField(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="cohort", to="segments.segment"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'cohort',
+                "db_table": "cohort",
             },
         ),
         migrations.CreateModel(
-            name='SegmentChunk',
+            name="SegmentChunk",
             fields=[
-                ('pk', models.CompositePrimaryKey('segment_id', 'chunk', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('chunk', models.IntegerField()),
-                ('bits', models.BinaryField()),
-                ('size', models.IntegerField()),
-                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='chunks', to='segments.segment')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "segment_id", "chunk", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("chunk", models.IntegerField()),
+                ("bits", models.BinaryField()),
+                ("size", models.IntegerField()),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="chunks",
+                        to="segments.segment",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'segment_chunk',
+                "db_table": "segment_chunk",
             },
         ),
         migrations.CreateModel(
-            name='SegmentDay',
+            name="SegmentDay",
             fields=[
-                ('pk', models.CompositePrimaryKey('segment_id', 'day', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('day', models.DateField()),
-                ('added', models.BigIntegerField(default=0)),
-                ('removed', models.BigIntegerField(default=0)),
-                ('size', models.BigIntegerField(default=0)),
-                ('segment', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='days', to='segments.segment')),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "segment_id", "day", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("day", models.DateField()),
+                ("added", models.BigIntegerField(default=0)),
+                ("removed", models.BigIntegerField(default=0)),
+                ("size", models.BigIntegerField(default=0)),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="days", to="segments.segment"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'segment_day',
+                "db_table": "segment_day",
             },
         ),
         migrations.CreateModel(
-            name='Sync',
+            name="Sync",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('full', 'Full list'), ('diff', 'Differences')], max_length=4)),
-                ('session_id', models.TextField(blank=True)),
-                ('session_key', models.TextField(db_collation='C')),
-                ('status', models.CharField(choices=[('receiving', 'Receiving'), ('applying', 'Applying'), ('complete', 'Done'), ('incomplete', 'Incomplete'), ('failed', 'Failed'), ('held', 'Held')], default='receiving', max_length=10)),
-                ('members_pages', models.IntegerField(default=0, null=True)),
-                ('add_pages', models.IntegerField(default=0, null=True)),
-                ('remove_pages', models.IntegerField(default=0, null=True)),
-                ('pages_received', models.IntegerField(default=0)),
-                ('pages_applied', models.IntegerField(default=0)),
-                ('pages_failed', models.IntegerField(default=0)),
-                ('numbers_applied', models.IntegerField(default=0)),
-                ('received', models.BigIntegerField(default=0)),
-                ('matched', models.BigIntegerField(default=0)),
-                ('created', models.BigIntegerField(default=0)),
-                ('updated', models.BigIntegerField(default=0)),
-                ('added', models.BigIntegerField(default=0)),
-                ('removed', models.BigIntegerField(default=0)),
-                ('unchanged', models.BigIntegerField(default=0)),
-                ('rejected', models.BigIntegerField(default=0)),
-                ('warned', models.BigIntegerField(default=0)),
-                ('added_since', models.BinaryField(null=True)),
-                ('removed_since', models.BinaryField(null=True)),
-                ('received_at', models.DateTimeField()),
-                ('last_page_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('cohort', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='syncs', to='segments.cohort')),
-                ('project', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='syncs', to='profiles.project')),
-                ('replay_of', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='replays', to='segments.sync')),
-                ('segment', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='syncs', to='segments.segment')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("kind", models.CharField(choices=[("full", "Full list"), ("diff", "Differences")], max_length=4)),
+                ("session_id", models.TextField(blank=True)),
+                ("session_key", models.TextField(db_collation="C")),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("receiving", "Receiving"),
+                            ("applying", "Applying"),
+                            ("complete", "Done"),
+                            ("incomplete", "Incomplete"),
+                            ("failed", "Failed"),
+                            ("held", "Held"),
+                        ],
+                        default="receiving",
+                        max_length=10,
+                    ),
+                ),
+                ("members_pages", models.IntegerField(default=0, null=True)),
+                ("add_pages", models.IntegerField(default=0, null=True)),
+                ("remove_pages", models.IntegerField(default=0, null=True)),
+                ("pages_received", models.IntegerField(default=0)),
+                ("pages_applied", models.IntegerField(default=0)),
+                ("pages_failed", models.IntegerField(default=0)),
+                ("numbers_applied", models.IntegerField(default=0)),
+                ("received", models.BigIntegerField(default=0)),
+                ("matched", models.BigIntegerField(default=0)),
+                ("created", models.BigIntegerField(default=0)),
+                ("updated", models.BigIntegerField(default=0)),
+                ("added", models.BigIntegerField(default=0)),
+                ("removed", models.BigIntegerField(default=0)),
+                ("unchanged", models.BigIntegerField(default=0)),
+                ("rejected", models.BigIntegerField(default=0)),
+                ("warned", models.BigIntegerField(default=0)),
+                ("added_since", models.BinaryField(null=True)),
+                ("removed_since", models.BinaryField(null=True)),
+                ("received_at", models.DateTimeField()),
+                ("last_page_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(null=True)),
+                (
+                    "cohort",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="syncs", to="segments.cohort"
+                    ),
+                ),
+                (
+                    "project",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="syncs", to="profiles.project"
+                    ),
+                ),
+                (
+                    "replay_of",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="replays", to="segments.sync"
+                    ),
+                ),
+                (
+                    "segment",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="syncs", to="segments.segment"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'sync',
+                "db_table": "sync",
             },
         ),
         migrations.AddField(
-            model_name='segment',
-            name='last_sync',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='segments.sync'),
+            model_name="segment",
+            name="last_sync",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="segments.sync",
+            ),
         ),
         migrations.AddField(
-            model_name='segment',
-            name='list_sync',
-            field=models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='segments.sync'),
+            model_name="segment",
+            name="list_sync",
+            field=models.ForeignKey(
+                db_constraint=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="segments.sync",
+            ),
         ),
         migrations.CreateModel(
-            name='SyncChange',
+            name="SyncChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('action', models.CharField(max_length=16)),
-                ('number', models.IntegerField(null=True)),
-                ('named', models.BinaryField()),
-                ('created', models.BinaryField(null=True)),
-                ('added', models.BinaryField(null=True)),
-                ('removed', models.BinaryField(null=True)),
-                ('at', models.DateTimeField()),
-                ('sync', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='changes', to='segments.sync')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("action", models.CharField(max_length=16)),
+                ("number", models.IntegerField(null=True)),
+                ("named", models.BinaryField()),
+                ("created", models.BinaryField(null=True)),
+                ("added", models.BinaryField(null=True)),
+                ("removed", models.BinaryField(null=True)),
+                ("at", models.DateTimeField()),
+                (
+                    "sync",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="changes", to="segments.sync"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'sync_change',
+                "db_table": "sync_change",
             },
         ),
         migrations.CreateModel(
-            name='SyncReject',
+            name="SyncReject",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('severity', models.SmallIntegerField(choices=[(1, 'Rejected'), (2, 'Value left out')])),
-                ('page', models.IntegerField(null=True)),
-                ('position', models.IntegerField()),
-                ('member', models.TextField()),
-                ('code', models.CharField(max_length=32)),
-                ('reason', models.TextField()),
-                ('sync', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='rejects', to='segments.sync')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("severity", models.SmallIntegerField(choices=[(1, "Rejected"), (2, "Value left out")])),
+                ("page", models.IntegerField(null=True)),
+                ("position", models.IntegerField()),
+                ("member", models.TextField()),
+                ("code", models.CharField(max_length=32)),
+                ("reason", models.TextField()),
+                (
+                    "sync",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="rejects", to="segments.sync"
+                    ),
+                ),
             ],
             options={
-                'db_table': 'sync_reject',
+                "db_table": "sync_reject",
             },
         ),
         migrations.AddConstraint(
-            model_name='cohort',
-            constraint=models.UniqueConstraint(fields=('project', 'partner', 'partner_project_id', 'partner_segment_id'), name='cohort_once'),
+            model_name="cohort",
+            constraint=models.UniqueConstraint(
+                fields=("project", "partner", "partner_project_id", "partner_segment_id"), name="cohort_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='sync',
-            index=models.Index(fields=['project', '-id'], name='sync_newest'),
+            model_name="sync",
+            index=models.Index(fields=["project", "-id"], name="sync_newest"),
         ),
         migrations.AddIndex(
-            model_name='sync',
-            index=models.Index(fields=['segment', '-id'], name='sync_of_segment'),
+            model_name="sync",
+            index=models.Index(fields=["segment", "-id"], name="sync_of_segment"),
         ),
         migrations.AddIndex(
-            model_name='sync',
-            index=models.Index(condition=models.Q(('status__in', ['receiving', 'applying'])), fields=['status'], name='sync_open'),
+            model_name="sync",
+            index=models.Index(
+                condition=models.Q(("status__in", ["receiving", "applying"])), fields=["status"], name="sync_open"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sync',
-            constraint=models.UniqueConstraint(fields=('cohort', 'session_key', 'kind'), name='sync_once'),
+            model_name="sync",
+            constraint=models.UniqueConstraint(fields=("cohort", "session_key", "kind"), name="sync_once"),
         ),
         migrations.AddIndex(
-            model_name='segment',
-            index=models.Index(fields=['project', '-created_at'], name='segment_newest'),
+            model_name="segment",
+            index=models.Index(fields=["project", "-created_at"], name="segment_newest"),
         ),
         migrations.AddIndex(
-            model_name='segment',
-            index=models.Index(fields=['project', 'name'], name='segment_by_name'),
+            model_name="segment",
+            index=models.Index(fields=["project", "name"], name="segment_by_name"),
         ),
         migrations.AddIndex(
-            model_name='syncchange',
-            index=models.Index(fields=['sync', 'action', 'number'], name='sync_change_page'),
+            model_name="syncchange",
+            index=models.Index(fields=["sync", "action", "number"], name="sync_change_page"),
         ),
         migrations.AddIndex(
-            model_name='syncreject',
-            index=models.Index(fields=['sync', 'severity', 'id'], name='sync_reject_list'),
+            model_name="syncreject",
+            index=models.Index(fields=["sync", "severity", "id"], name="sync_reject_list"),
         ),
     ]

@@ -4,25 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('segments', '0002_storage'),
+        ("segments", "0002_storage"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='cohort',
-            name='is_deleted',
+            model_name="cohort",
+            name="is_deleted",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='sync',
-            name='removed_unknown',
+            model_name="sync",
+            name="removed_unknown",
             field=models.JSONField(null=True),
         ),
         migrations.AddField(
-            model_name='sync',
-            name='unknown',
+            model_name="sync",
+            name="unknown",
             field=models.BigIntegerField(default=0),
         ),
     ]

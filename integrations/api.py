@@ -1,0 +1,118 @@
+"""The API's calls about a connection and about replaying a sync; included under /api/v1/ by config/api.py."""
+
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.shortcuts import get_object_or_404
+from django.urls import path
+from django.utils import timezone
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import serializers, status
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from integrations import queries
+from integrations.mixpanel import inbox, tasks
+from integrations.models import Connection
+from profiles.api import project_of
+from profiles.models import Role
+from segments.models import Sync
+
+
+class Conflict(APIException):
+    """What is asked for cannot be done as things stand; the message says why."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+
+
+class LastErrorSerializer(serializers.Serializer[dict[str, Any]]):
+    """The refused calls since the last good one."""
+
+    status = serializers.IntegerField()
+    message = serializers.CharField()
+    at = serializers.DateTimeField()
+    since = serializers.DateTimeField()
+    count = serializers.IntegerField()
+
+
+class ConnectionSerializer(serializers.Serializer[dict[str, Any]]):
+    """How a connection stands, and its rules. `null` switches a rule off."""
+
+    state = serializers.ChoiceField(choices=Connection.State.choices, read_only=True)
+    last_call_at = serializers.DateTimeField(read_only=True, allow_null=True)
+    last_error = LastErrorSerializer(read_only=True, allow_null=True)
+    mass_removal_guard_pct = serializers.IntegerField(min_value=0, max_value=100, allow_null=True, required=False)
+    late_after_minutes = serializers.IntegerField(min_value=1, allow_null=True, required=False)
+
+
+class ReplaySerializer(serializers.Serializer[dict[str, Any]]):
+    """The sync that a replay has begun."""
+
+    id = serializers.IntegerField()
+    replay_of = serializers.IntegerField()
+    segment = serializers.IntegerField(allow_null=True)
+    kind = serializers.ChoiceField(choices=Sync.Kind.choices)
+    status = serializers.ChoiceField(choices=Sync.Status.choices)
+    pages_received = serializers.IntegerField()
+    received_at = serializers.DateTimeField()
+
+
+class MixpanelConnection(APIView):
+    """The connection to Mixpanel."""
+
+    needs: ClassVar[dict[str, Role]] = {"GET": Role.ADMIN, "PUT": Role.ADMIN}
+
+    @extend_schema(operation_id="connection_retrieve", responses=ConnectionSerializer)
+    def get(self, request: Request) -> Response:
+        """Return how it stands."""
+        return Response(queries.connection_facts(project=project_of(request)))
+
+    @extend_schema(operation_id="connection_update", request=ConnectionSerializer, responses=ConnectionSerializer)
+    def put(self, request: Request) -> Response:
+        """Set its rules. What is not named stays as it is."""
+        given = ConnectionSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        rules = given.validated_data
+        for rule in ("mass_removal_guard_pct", "late_after_minutes"):
+            if rules.get(rule) is not None:
+                raise serializers.ValidationError({rule: ["This rule is not available in this version. Only null is taken."]})
+        return Response(queries.connection_facts(project=project_of(request)))
+
+
+class ReplaySync(APIView):
+    """Sends the stored pages of a sync through again."""
+
+    needs: ClassVar[dict[str, Role]] = {"POST": Role.ADMIN}
+
+    @extend_schema(
+        operation_id="sync_replay",
+        request=None,
+        responses={202: ReplaySerializer, 409: OpenApiResponse(description="The stored pages are past their retention.")},
+    )
+    def post(self, request: Request, sync_id: int) -> Response:
+        """Begin a sync of its own with the pages of an earlier one."""
+        sync = get_object_or_404(Sync, pk=sync_id, project=project_of(request))
+        try:
+            again = inbox.replay(sync=sync, now=timezone.now())
+        except inbox.PagesGone as error:
+            raise Conflict("The stored pages of this sync are past their retention. Nothing was changed.") from error
+        transaction.on_commit(lambda: tasks.wake(cohort_id=again.cohort_id))
+        facts = {
+            "id": again.pk,
+            "replay_of": sync.pk,
+            "segment": again.segment_id,
+            "kind": again.kind,
+            "status": again.status,
+            "pages_received": again.pages_received,
+            "received_at": again.received_at,
+        }
+        return Response(facts, status=status.HTTP_202_ACCEPTED)
+
+
+urlpatterns = [
+    path("connections/mixpanel/", MixpanelConnection.as_view(), name="api-connection"),
+    path("syncs/<int:sync_id>/replay/", ReplaySync.as_view(), name="api-sync-replay"),
+]
