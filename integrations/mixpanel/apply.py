@@ -94,28 +94,41 @@ class People:
         return SyncReject(sync_id=self.sync_id, page=page.waiting.number or None, severity=severity, **reject._asdict())
 
 
-def apply_run(*, cohort_id: int, run: Run, now: datetime) -> None:
+@dataclass(slots=True)
+class ReadRun:
+    """A run whose pages have been read: what needs no database is done."""
+
+    run: Run
+    pages: list[ReadPage]
+    people: People
+
+
+def read_run(found: Run, waiting: Sequence[Waiting]) -> ReadRun:
+    """Read the pages of a run; touches no database, so that it may happen beside the apply of the run before."""
+    people = People(found.sync_id)
+    return ReadRun(found, [_read(page, people) for page in waiting], people)
+
+
+def apply_run(*, cohort_id: int, read: ReadRun, now: datetime) -> None:
     """Apply pages that follow one another, or as many of them as belong together; the rest wait for the next run.
 
     Raises AppliedElsewhere.
     """
     project = Project.objects.get(cohorts=cohort_id)
-    people = People(run.sync_id)
-    pages = [_read(waiting, people) for waiting in run.pages]
     while True:
         resolved = resolve(
             project=project,
-            people=people.rows,
-            read=people.read,
+            people=read.people.rows,
+            read=read.people.read,
             source=PARTNER_NAME,
-            source_id=run.sync_id,
+            source_id=read.run.sync_id,
             now=now,
-            create=run.action != "remove_members",
+            create=read.run.action != "remove_members",
         )
         with transaction.atomic():
             share_people(project_id=project.pk)
             if Project.objects.values_list("people_version", flat=True).get(pk=project.pk) == resolved.people_version:
-                Change(project=project, cohort_id=cohort_id, run=run, people=people, resolved=resolved, now=now).make(pages)
+                Change(project=project, cohort_id=cohort_id, read=read, resolved=resolved, now=now).make(read.pages)
                 return
 
 
@@ -132,20 +145,11 @@ def _read(waiting: Waiting, people: People) -> ReadPage:
 class Change:
     """The second transaction: what the pages of a run change for their segment. The caller holds it open."""
 
-    def __init__(
-        self,
-        *,
-        project: Project,
-        cohort_id: int,
-        run: Run,
-        people: People,
-        resolved: Resolved,
-        now: datetime,
-    ) -> None:
+    def __init__(self, *, project: Project, cohort_id: int, read: ReadRun, resolved: Resolved, now: datetime) -> None:
         """Take the cohort: nobody else changes its segment until the transaction ends."""
-        self.project, self.run, self.people, self.resolved, self.now = project, run, people, resolved, now
+        self.project, self.run, self.people, self.resolved, self.now = project, read.run, read.people, resolved, now
         self.cohort = Cohort.objects.select_for_update().get(pk=cohort_id)
-        self.sync = Sync.objects.get(pk=run.sync_id)
+        self.sync = Sync.objects.get(pk=read.run.sync_id)
         self.counts = Counts()
         self.created = self._created()
         self.updated = set(resolved.updated)

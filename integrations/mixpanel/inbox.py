@@ -61,7 +61,7 @@ RETURNING fresh.id
 
 # Uses index: page_pending
 NEXT_PAGES = """
-SELECT id, sync_id, action, octet_length(body), retry_at IS NOT NULL AND retry_at > %(now)s, attempts
+SELECT id, sync_id, action, coalesce(octet_length(body), 0), retry_at IS NOT NULL AND retry_at > %(now)s, attempts
 FROM page WHERE cohort_id = %(cohort_id)s AND state = 0 ORDER BY id LIMIT %(limit)s
 """
 
@@ -129,11 +129,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Pages of one sync and action that follow one another, to be applied together."""
+    """Pages of one sync and action that follow one another, to be applied together; `alone` where one has failed."""
 
     sync_id: int
     action: str
-    pages: list[Waiting]
+    ids: list[int]
+    alone: bool = False
 
 
 def store(*, project_id: int, page: ReceivedPage, body: bytes, now: datetime) -> Stored:
@@ -201,26 +202,33 @@ def _lane(*, project_id: int, page: ReceivedPage, kind: str, key: str, now: date
     raise LookupError(message)
 
 
-def next_run(*, cohort_id: int, now: datetime) -> Run | None:
-    """Return the next pages of a cohort to apply, None when there are none or the first waits for its next attempt.
+def next_runs(*, cohort_id: int, now: datetime) -> list[Run]:
+    """Return what a cohort has to apply next, and what comes after it; nothing while the first waits for its next try.
 
     A page that has failed goes alone, so that it takes no other down with it.
     """
-    rows = run(NEXT_PAGES, {"cohort_id": cohort_id, "limit": RUN_PAGES, "now": now}).fetchall()
-    chosen: list[int] = []
+    rows = run(NEXT_PAGES, {"cohort_id": cohort_id, "limit": 2 * RUN_PAGES, "now": now}).fetchall()
+    runs: list[Run] = []
     size = 0
     for page_id, sync_id, action, length, waits, attempts in rows:
-        same = (sync_id, action) == rows[0][1:3]
-        if waits or not same or (chosen and (attempts or size + (length or 0) > RUN_BYTES)):
+        if waits:
             break
-        chosen.append(page_id)
-        size += length or 0
-        if attempts:
-            break
-    if not chosen:
-        return None
-    found = run(BODIES, {"ids": chosen})
-    return Run(rows[0][1], rows[0][2], [Waiting(row[0], bytes(row[1]), *row[2:]) for row in found])
+        last = runs[-1] if runs else None
+        alone = attempts or last is None or last.alone or len(last.ids) == RUN_PAGES or size + length > RUN_BYTES
+        if last is None or alone or (last.sync_id, last.action) != (sync_id, action):
+            if len(runs) == 2:  # noqa: PLR2004  one to apply, one to read meanwhile
+                break
+            runs.append(Run(sync_id, action, [page_id], alone=attempts > 0))
+            size = length
+        else:
+            last.ids.append(page_id)
+            size += length
+    return runs
+
+
+def load(*, found: Run) -> list[Waiting]:
+    """Return the pages of a run."""
+    return [Waiting(*row) for row in run(BODIES, {"ids": found.ids})]
 
 
 def has_waiting(*, cohort_id: int) -> bool:

@@ -1,6 +1,7 @@
 """The worker's part: a message only says which cohort has something to apply; what, stands in the database."""
 
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from typing import Final
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 from integrations import connection as partner_connection
 from integrations.mixpanel import apply, inbox
+from integrations.mixpanel.apply import ReadRun
 from integrations.mixpanel.inbox import Run
 from profiles.statements import fetch_one, run
 from segments import syncs
@@ -21,6 +23,7 @@ log = structlog.get_logger()
 
 _LANE: Final = 0x4C414E45  # the space of the advisory locks of cohorts
 _WAKE_SECONDS: Final = 30
+_RETRY_SECONDS: Final = 0.5
 # Two workers met in each other's way; PostgreSQL ended one of the two, and it may simply go again.
 _GO_AGAIN: Final = frozenset({"40P01", "40001"})
 
@@ -93,43 +96,61 @@ def apply_waiting(*, cohort_id: int) -> float | None:
 
 
 def _apply_all(cohort_id: int) -> float | None:
-    while True:
-        _forget_wake(cohort_id)
-        found = inbox.next_run(cohort_id=cohort_id, now=timezone.now())
-        if found is None:
-            return 0.5 if inbox.has_waiting(cohort_id=cohort_id) else None
-        if not _apply(cohort_id, found):
-            for page in found.pages:
-                if not _apply(cohort_id, Run(found.sync_id, found.action, [page])):
-                    break  # those behind it keep their order
+    """Apply runs one after the other, reading the pages of the next while the database works on one."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ahead: tuple[Run, Future[ReadRun]] | None = None
+        while True:
+            _forget_wake(cohort_id)
+            runs = inbox.next_runs(cohort_id=cohort_id, now=timezone.now())
+            if not runs:
+                return _RETRY_SECONDS if inbox.has_waiting(cohort_id=cohort_id) else None
+            reading = ahead[1] if ahead is not None and ahead[0] == runs[0] else _start_reading(pool, runs[0])
+            ahead = (runs[1], _start_reading(pool, runs[1])) if len(runs) > 1 else None
+            if not _apply(cohort_id, runs[0], reading):
+                ahead = None
+                _apply_each(cohort_id, runs[0], pool)
 
 
-def _apply(cohort_id: int, found: Run) -> bool:
+def _start_reading(pool: ThreadPoolExecutor, found: Run) -> "Future[ReadRun]":
+    return pool.submit(apply.read_run, found, inbox.load(found=found))
+
+
+def _apply_each(cohort_id: int, found: Run, pool: ThreadPoolExecutor) -> None:
+    """Apply the pages of a run that failed one by one, up to the one that is to blame; those behind it keep their order."""
+    if len(found.ids) == 1:
+        return
+    for page_id in found.ids:
+        single = Run(found.sync_id, found.action, [page_id])
+        if not _apply(cohort_id, single, _start_reading(pool, single)):
+            return
+
+
+def _apply(cohort_id: int, found: Run, reading: "Future[ReadRun]") -> bool:
     """Apply a run; False when it failed, which is booked where a single page is to blame."""
     try:
-        _apply_again_after_deadlock(cohort_id, found)
+        _apply_again_after_deadlock(cohort_id, reading.result())
     except apply.AppliedElsewhere:
         return True
     except (OperationalError, InterfaceError):
         raise  # the database is away; the page is not to blame
     except Exception as error:  # noqa: BLE001  whatever a page brings about, other cohorts must go on
         log.warning("page failed", cohort=cohort_id, sync=found.sync_id, error=type(error).__name__)
-        if len(found.pages) == 1:
+        if len(found.ids) == 1:
             said = _describe(error)
-            inbox.note_failure(page_id=found.pages[0].id, sync_id=found.sync_id, error=said, now=timezone.now())
+            inbox.note_failure(page_id=found.ids[0], sync_id=found.sync_id, error=said, now=timezone.now())
         return False
     return True
 
 
-def _apply_again_after_deadlock(cohort_id: int, found: Run) -> None:
+def _apply_again_after_deadlock(cohort_id: int, read: ReadRun) -> None:
     for attempt in range(10):
         try:
-            return apply.apply_run(cohort_id=cohort_id, run=found, now=timezone.now())
+            return apply.apply_run(cohort_id=cohort_id, read=read, now=timezone.now())
         except OperationalError as error:
             if getattr(error.__cause__, "sqlstate", None) not in _GO_AGAIN:
                 raise
             time.sleep(0.01 * 2**attempt)
-    return apply.apply_run(cohort_id=cohort_id, run=found, now=timezone.now())
+    return apply.apply_run(cohort_id=cohort_id, read=read, now=timezone.now())
 
 
 def _describe(error: Exception) -> str:

@@ -93,7 +93,7 @@ def _answers(view: Callable[[Call], HttpResponse]) -> Callable[[HttpRequest], Ht
         except Refused as refusal:
             _note_refusal(call, refusal)
             return _failure(refusal)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  the sender repeats whatever is not answered 200
             # a traceback may show what a statement was given: somebody's data
             log.warning("not stored", error=type(error).__name__)
             message = "The page could not be stored just now, and nothing of it was applied. It will be taken when sent again."
