@@ -76,6 +76,8 @@ def resolve(
         learnt, moved = _links(people, known, outcome.ids)
         others = merge.learnt_since(project_id=project.pk, horizon=horizon) if made else {}
         learn_mixpanel_ids(project_id=project.pk, pairs=learnt)
+        if moved:
+            merge.note_moved_ids(project_id=project.pk)
         if moved and any(person.identity in moved for person in people if not person.identified):
             continue  # somebody was found by an id that has led elsewhere since
         doubtful = learnt | {identity: others[identity] for identity in made if identity in others}

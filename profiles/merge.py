@@ -7,6 +7,8 @@ All of it happens while nobody else relies on the project's profile ids (`own_pe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.db.models import F
+
 from profiles.models import Project
 from profiles.statements import as_json, fetch_one, run
 
@@ -145,6 +147,11 @@ def find_twins(*, project_id: int, pairs: Sequence[tuple[str, str]]) -> list[Twi
         "identities": as_json([identity for _, identity in pairs]),
     }
     return [Twin(*row) for row in run(FIND_TWINS, parameters)]
+
+
+def note_moved_ids(*, project_id: int) -> None:
+    """Let whoever found people by a Mixpanel id that leads elsewhere now look again."""
+    Project.objects.filter(pk=project_id).update(people_version=F("people_version") + 1)
 
 
 def see(*, project_id: int) -> tuple[int, str]:

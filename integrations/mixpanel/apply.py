@@ -95,41 +95,67 @@ class People:
 
 
 @dataclass(slots=True)
-class ReadRun:
-    """A run whose pages have been read: what needs no database is done."""
+class Prepared:
+    """A run whose people have been found, made and updated: the first of the two transactions is behind it."""
 
+    project: Project
+    cohort_id: int
     run: Run
     pages: list[ReadPage]
     people: People
+    resolved: Resolved
 
 
-def read_run(found: Run, waiting: Sequence[Waiting]) -> ReadRun:
-    """Read the pages of a run; touches no database, so that it may happen beside the apply of the run before."""
-    people = People(found.sync_id)
-    return ReadRun(found, [_read(page, people) for page in waiting], people)
+def prepare(cohort_id: int, run: Run, now: datetime) -> Prepared:
+    """Read the pages of a run and find its people; may happen beside other runs of the cohort, in any order."""
+    project = Project.objects.get(cohorts=cohort_id)
+    people = People(run.sync_id)
+    pages = [_read(page, people) for page in inbox.load(found=run)]
+    return Prepared(project, cohort_id, run, pages, people, _resolve(project, run, people, now))
 
 
-def apply_run(*, cohort_id: int, read: ReadRun, now: datetime) -> None:
+def look_again(prepared: Prepared, *, before: Sequence[BitMap64], now: datetime) -> None:
+    """Find the people of a run again where runs before it, prepared at the same time, may have made a difference.
+
+    Of two runs that speak of one person the later one has the last word, and somebody whom a removal does not know may
+    have been made by the run before it.
+    """
+    ids = prepared.resolved.ids
+    found = BitMap64(profile_id for profile_id in ids if profile_id is not None)
+    if None in ids or any(found.intersect(earlier) for earlier in before):
+        created, updated = prepared.resolved.created, prepared.resolved.updated
+        prepared.resolved = _resolve(prepared.project, prepared.run, prepared.people, now)
+        present = set(prepared.resolved.ids)
+        prepared.resolved.created |= created & present
+        prepared.resolved.updated |= updated & present
+
+
+def _resolve(project: Project, run: Run, people: People, now: datetime) -> Resolved:
+    return resolve(
+        project=project,
+        people=people.rows,
+        read=people.read,
+        source=PARTNER_NAME,
+        source_id=run.sync_id,
+        now=now,
+        create=run.action != "remove_members",
+    )
+
+
+def apply_run(*, prepared: Prepared, now: datetime) -> None:
     """Apply pages that follow one another, or as many of them as belong together; the rest wait for the next run.
 
     Raises AppliedElsewhere.
     """
-    project = Project.objects.get(cohorts=cohort_id)
+    project = prepared.project
     while True:
-        resolved = resolve(
-            project=project,
-            people=read.people.rows,
-            read=read.people.read,
-            source=PARTNER_NAME,
-            source_id=read.run.sync_id,
-            now=now,
-            create=read.run.action != "remove_members",
-        )
         with transaction.atomic():
             share_people(project_id=project.pk)
-            if Project.objects.values_list("people_version", flat=True).get(pk=project.pk) == resolved.people_version:
-                Change(project=project, cohort_id=cohort_id, read=read, resolved=resolved, now=now).make(read.pages)
+            version = Project.objects.values_list("people_version", flat=True).get(pk=project.pk)
+            if version == prepared.resolved.people_version:
+                Change(prepared=prepared, now=now).make(prepared.pages)
                 return
+        prepared.resolved = _resolve(project, prepared.run, prepared.people, now)
 
 
 def _read(waiting: Waiting, people: People) -> ReadPage:
@@ -145,14 +171,15 @@ def _read(waiting: Waiting, people: People) -> ReadPage:
 class Change:
     """The second transaction: what the pages of a run change for their segment. The caller holds it open."""
 
-    def __init__(self, *, project: Project, cohort_id: int, read: ReadRun, resolved: Resolved, now: datetime) -> None:
+    def __init__(self, *, prepared: Prepared, now: datetime) -> None:
         """Take the cohort: nobody else changes its segment until the transaction ends."""
-        self.project, self.run, self.people, self.resolved, self.now = project, read.run, read.people, resolved, now
-        self.cohort = Cohort.objects.select_for_update().get(pk=cohort_id)
-        self.sync = Sync.objects.get(pk=read.run.sync_id)
+        self.project, self.run, self.people = prepared.project, prepared.run, prepared.people
+        self.resolved, self.now = prepared.resolved, now
+        self.cohort = Cohort.objects.select_for_update().get(pk=prepared.cohort_id)
+        self.sync = Sync.objects.get(pk=self.run.sync_id)
         self.counts = Counts()
         self.created = self._created()
-        self.updated = set(resolved.updated)
+        self.updated = set(self.resolved.updated)
 
     def make(self, pages: Sequence[ReadPage]) -> None:
         """Change the membership, raise the events, keep the books, mark the pages."""

@@ -21,6 +21,7 @@ from segments.syncs import Lane
 
 PARTNER: Final = "mixpanel"
 RUN_PAGES: Final = 5
+RUNS_AT_ONCE: Final = 3  # one whose turn it is, two that are prepared meanwhile
 RUN_BYTES: Final = 2 * 1024 * 1024
 
 # Uses index: page_once, sync primary key. The page and its sync's book in one round trip.
@@ -203,11 +204,11 @@ def _lane(*, project_id: int, page: ReceivedPage, kind: str, key: str, now: date
 
 
 def next_runs(*, cohort_id: int, now: datetime) -> list[Run]:
-    """Return what a cohort has to apply next, and what comes after it; nothing while the first waits for its next try.
+    """Return what a cohort has to apply next, and the runs after it; nothing while the first waits for its next try.
 
     A page that has failed goes alone, so that it takes no other down with it.
     """
-    rows = run(NEXT_PAGES, {"cohort_id": cohort_id, "limit": 2 * RUN_PAGES, "now": now}).fetchall()
+    rows = run(NEXT_PAGES, {"cohort_id": cohort_id, "limit": RUNS_AT_ONCE * RUN_PAGES, "now": now}).fetchall()
     runs: list[Run] = []
     size = 0
     for page_id, sync_id, action, length, waits, attempts in rows:
@@ -216,7 +217,7 @@ def next_runs(*, cohort_id: int, now: datetime) -> list[Run]:
         last = runs[-1] if runs else None
         alone = attempts or last is None or last.alone or len(last.ids) == RUN_PAGES or size + length > RUN_BYTES
         if last is None or alone or (last.sync_id, last.action) != (sync_id, action):
-            if len(runs) == 2:  # noqa: PLR2004  one to apply, one to read meanwhile
+            if len(runs) == RUNS_AT_ONCE:
                 break
             runs.append(Run(sync_id, action, [page_id], alone=attempts > 0))
             size = length

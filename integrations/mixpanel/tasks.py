@@ -1,20 +1,24 @@
 """The worker's part: a message only says which cohort has something to apply; what, stands in the database."""
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
-from typing import Final
+from functools import partial
+from typing import Final, Self
 
 import structlog
 from celery import shared_task
 from django.conf import settings
 from django.core.cache import cache
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 from django.utils import timezone
+from pyroaring import BitMap64
 
 from integrations import connection as partner_connection
 from integrations.mixpanel import apply, inbox
-from integrations.mixpanel.apply import ReadRun
+from integrations.mixpanel.apply import Prepared
 from integrations.mixpanel.inbox import Run
 from profiles.statements import fetch_one, run
 from segments import syncs
@@ -24,6 +28,7 @@ log = structlog.get_logger()
 _LANE: Final = 0x4C414E45  # the space of the advisory locks of cohorts
 _WAKE_SECONDS: Final = 30
 _RETRY_SECONDS: Final = 0.5
+_AHEAD: Final = inbox.RUNS_AT_ONCE - 1
 # Two workers met in each other's way; PostgreSQL ended one of the two, and it may simply go again.
 _GO_AGAIN: Final = frozenset({"40P01", "40001"})
 
@@ -96,45 +101,38 @@ def apply_waiting(*, cohort_id: int) -> float | None:
 
 
 def _apply_all(cohort_id: int) -> float | None:
-    """Apply runs one after the other, reading the pages of the next while the database works on one."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        ahead: tuple[Run, Future[ReadRun]] | None = None
+    """Apply runs in their order, while the people of the next ones are found side by side."""
+    with Pipeline(cohort_id) as pipeline:
         while True:
             _forget_wake(cohort_id)
             runs = inbox.next_runs(cohort_id=cohort_id, now=timezone.now())
             if not runs:
                 return _RETRY_SECONDS if inbox.has_waiting(cohort_id=cohort_id) else None
-            reading = ahead[1] if ahead is not None and ahead[0] == runs[0] else _start_reading(pool, runs[0])
-            ahead = (runs[1], _start_reading(pool, runs[1])) if len(runs) > 1 else None
-            if not _apply(cohort_id, runs[0], reading):
-                ahead = None
-                _apply_each(cohort_id, runs[0], pool)
+            if not _apply(runs[0], pipeline.advance(runs)):
+                pipeline.forget()
+                _apply_each(runs[0], pipeline)
 
 
-def _start_reading(pool: ThreadPoolExecutor, found: Run) -> "Future[ReadRun]":
-    return pool.submit(apply.read_run, found, inbox.load(found=found))
-
-
-def _apply_each(cohort_id: int, found: Run, pool: ThreadPoolExecutor) -> None:
+def _apply_each(found: Run, pipeline: "Pipeline") -> None:
     """Apply the pages of a run that failed one by one, up to the one that is to blame; those behind it keep their order."""
     if len(found.ids) == 1:
         return
     for page_id in found.ids:
         single = Run(found.sync_id, found.action, [page_id])
-        if not _apply(cohort_id, single, _start_reading(pool, single)):
+        if not _apply(single, pipeline.advance([single])):
             return
 
 
-def _apply(cohort_id: int, found: Run, reading: "Future[ReadRun]") -> bool:
+def _apply(found: Run, prepare: Callable[[], Prepared]) -> bool:
     """Apply a run; False when it failed, which is booked where a single page is to blame."""
     try:
-        _apply_again_after_deadlock(cohort_id, reading.result())
+        _again_after_deadlock(prepare)
     except apply.AppliedElsewhere:
         return True
     except (OperationalError, InterfaceError):
         raise  # the database is away; the page is not to blame
     except Exception as error:  # noqa: BLE001  whatever a page brings about, other cohorts must go on
-        log.warning("page failed", cohort=cohort_id, sync=found.sync_id, error=type(error).__name__)
+        log.warning("page failed", sync=found.sync_id, error=type(error).__name__)
         if len(found.ids) == 1:
             said = _describe(error)
             inbox.note_failure(page_id=found.ids[0], sync_id=found.sync_id, error=said, now=timezone.now())
@@ -142,15 +140,75 @@ def _apply(cohort_id: int, found: Run, reading: "Future[ReadRun]") -> bool:
     return True
 
 
-def _apply_again_after_deadlock(cohort_id: int, read: ReadRun) -> None:
+def _again_after_deadlock(prepare: Callable[[], Prepared]) -> None:
     for attempt in range(10):
         try:
-            return apply.apply_run(cohort_id=cohort_id, read=read, now=timezone.now())
+            return apply.apply_run(prepared=prepare(), now=timezone.now())
         except OperationalError as error:
             if getattr(error.__cause__, "sqlstate", None) not in _GO_AGAIN:
                 raise
             time.sleep(0.01 * 2**attempt)
-    return apply.apply_run(cohort_id=cohort_id, read=read, now=timezone.now())
+    return apply.apply_run(prepared=prepare(), now=timezone.now())
+
+
+class Pipeline:
+    """Prepares runs of one cohort ahead of their turn: reads their pages and finds their people.
+
+    Who the people are does not depend on the order of pages; only what changes for the segment does. Each of the two
+    threads has a database connection of its own, closed at the end. A run that stands alone needs no thread.
+    """
+
+    def __init__(self, cohort_id: int) -> None:
+        """Start nothing yet."""
+        self.cohort_id = cohort_id
+        self._threads: list[ThreadPoolExecutor] = []
+        self._started: list[tuple[Run, Future[Prepared]]] = []
+        self._turn = 0
+        self._taken: Future[Prepared] | None = None
+        # The people of the runs that were prepared at the same time as the next one.
+        self._before: deque[BitMap64] = deque(maxlen=_AHEAD)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Wait for what was started, and close its connections."""
+        self.forget()
+        for thread in self._threads:
+            thread.submit(connections.close_all).result()
+            thread.shutdown()
+
+    def advance(self, runs: Sequence[Run]) -> Callable[[], Prepared]:
+        """Start on the runs to come; return how to get the first, again and again if need be."""
+        if not self._started or self._started[0][0] != runs[0]:
+            self.forget()
+        if len(runs) == 1 and not self._started:
+            return partial(apply.prepare, self.cohort_id, runs[0], timezone.now())
+        for found in runs[len(self._started) :]:
+            self._started.append((found, self._thread().submit(apply.prepare, self.cohort_id, found, timezone.now())))
+        return partial(self._take, *self._started.pop(0))
+
+    def _take(self, found: Run, future: "Future[Prepared]") -> Prepared:
+        if self._taken is future:
+            return apply.prepare(self.cohort_id, found, timezone.now())
+        self._taken = future
+        prepared = future.result()
+        apply.look_again(prepared, before=self._before, now=timezone.now())
+        self._before.append(BitMap64(profile_id for profile_id in prepared.resolved.ids if profile_id is not None))
+        return prepared
+
+    def forget(self) -> None:
+        """Let go of what was prepared: the runs are other ones now."""
+        for _, future in self._started:
+            wait([future])
+        self._started.clear()
+
+    def _thread(self) -> ThreadPoolExecutor:
+        if len(self._threads) < _AHEAD:
+            self._threads.append(ThreadPoolExecutor(max_workers=1))
+        self._turn += 1
+        return self._threads[self._turn % len(self._threads)]
 
 
 def _describe(error: Exception) -> str:

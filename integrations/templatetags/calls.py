@@ -19,6 +19,13 @@ def call_time(at: datetime) -> SafeString:
 
 
 @register.simple_tag
+def in_sentence(at: datetime) -> SafeString:
+    """Write a moment within a sentence: 14:02, or 21 Nov, 14:02 where it was not today."""
+    today = timezone.localtime(at).date() == timezone.localtime().date()
+    return when(at, "clock" if today else "moment")
+
+
+@register.simple_tag
 def milliseconds(microseconds: int) -> str:
     """Write how long an answer took: 3.4 ms."""
     return f"{microseconds / 1000:,.1f}{SPACE}ms"

@@ -5,15 +5,20 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('profiles', '0003_said'),
+        ("profiles", "0003_said"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='user',
-            name='last_project',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='users_last', to='profiles.project'),
+            model_name="user",
+            name="last_project",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="users_last",
+                to="profiles.project",
+            ),
         ),
     ]
