@@ -51,13 +51,13 @@ def resolve(
         known = look_up(project_id=project.pk, people=people, source=source, source_id=source_id)
         pairs = [
             (person.mixpanel_id, person.identity)
-            for person, before in zip(people, known, strict=True)
-            if person.mixpanel_id is not None and before.twin is not None and before.twin != before.id
+            for person, profile_id, twin in zip(people, known.ids, known.twins, strict=True)
+            if twin is not None and twin != profile_id and person.mixpanel_id is not None
         ]
         if twins := merge.find_twins(project_id=project.pk, pairs=pairs):
             unite(project=project, twins=twins, now=now)
             continue
-        outcome.ids = [before.id for before in known]
+        outcome.ids = list(known.ids)
         made: list[str] = []
         if create:
             try:
@@ -73,7 +73,7 @@ def resolve(
                 )
             except MadeMeanwhile:
                 continue
-        learnt, moved = _links(people, known, outcome.ids)
+        learnt, moved = _links(people, known.linked, outcome.ids)
         others = merge.learnt_since(project_id=project.pk, horizon=horizon) if made else {}
         learn_mixpanel_ids(project_id=project.pk, pairs=learnt)
         if moved:
@@ -93,7 +93,7 @@ def resolve(
 
 def _links(
     people: Sequence[Person],
-    known: Sequence[Known],
+    linked: Sequence[int | None],
     ids: Sequence[int | None],
 ) -> tuple[dict[str, int], set[str]]:
     """Return the Mixpanel ids that lead to a profile they did not lead to before, and those that led to another one.
@@ -101,9 +101,9 @@ def _links(
     Of two people who come with the same one, the last has it.
     """
     leading: dict[str, tuple[int, int | None]] = {}
-    for person, before, profile_id in zip(people, known, ids, strict=True):
-        if person.mixpanel_id is not None and profile_id is not None:
-            leading[person.mixpanel_id] = (profile_id, before.linked)
+    for person, old, new in zip(people, linked, ids, strict=True):
+        if person.mixpanel_id is not None and new is not None:
+            leading[person.mixpanel_id] = (new, old)
     learnt = {mixpanel_id: new for mixpanel_id, (new, old) in leading.items() if old != new}
     return learnt, {mixpanel_id for mixpanel_id in learnt if leading[mixpanel_id][1] is not None}
 
@@ -113,33 +113,31 @@ def _make_and_update(
     outcome: Resolved,
     project: Project,
     people: Sequence[Person],
-    known: Sequence[Known],
+    known: Known,
     read: Callable[[Sequence[Person]], None],
     source: str,
     source_id: int | None,
     now: datetime,
 ) -> list[str]:
     """Make who is new and update what differs; return the distinct ids, and all that is known, of those who are new."""
-    new = [place for place, before in enumerate(known) if before.id is None]
-    differing = [place for place, before in enumerate(known) if before.id is not None and not before.unchanged]
-    strangers, acquaintances = [people[place] for place in new], [people[place] for place in differing]
+    new = [place for place, profile_id in enumerate(known.ids) if profile_id is None]
+    strangers = [people[place] for place in new]
     read(strangers)
-    read(acquaintances)
-    for place, profile_id in zip(
-        new,
-        make_people(project_id=project.pk, people=strangers, source=source, source_id=source_id),
-        strict=True,
-    ):
+    made = make_people(project_id=project.pk, people=strangers, source=source, source_id=source_id)
+    for place, profile_id in zip(new, made, strict=True):
         outcome.ids[place] = profile_id
-        outcome.created.add(profile_id)
-    outcome.updated |= update_people(
-        people=acquaintances,
-        ids=[before.id for before in known if before.id is not None and not before.unchanged],
-        source=source,
-        source_id=source_id,
-        now=now,
+    outcome.created.update(made)
+    differing = [
+        (person, profile_id)
+        for person, profile_id, unchanged in zip(people, known.ids, known.unchanged, strict=True)
+        if not unchanged and profile_id is not None
+    ]
+    if differing:
+        read([person for person, _ in differing])
+        outcome.updated |= update_people(said=differing, source=source, source_id=source_id, now=now)
+    outcome.made_before.update(
+        profile_id for profile_id, ours in zip(known.ids, known.ours, strict=True) if ours and profile_id is not None
     )
-    outcome.made_before |= {before.id for before in known if before.ours and before.id is not None}
     return [person.identity for person in strangers if not person.identified]
 
 

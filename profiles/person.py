@@ -8,24 +8,29 @@ IDENTITY: Final = 1
 MIXPANEL: Final = 2
 
 
-class Person(msgspec.Struct, omit_defaults=True, rename={"ordinal": "o", "identity": "i", "kind": "k", "digest": "d"}):
+class Person(msgspec.Struct, eq=False):
     """One person. A value of None says nothing: it never erases what is stored.
 
-    It is encoded as it is for `json_to_recordset`, hence the short names. `kind` is what `identity` is: the identity
-    itself, or a Mixpanel distinct id and all that is known. `mixpanel_id` is an id that from now on leads to the person
-    too. `digest` stands for all that was said, 64 bits; None when it does not, because something was left out.
+    `kind` is what `identity` is: the identity itself, or a Mixpanel distinct id and all that is known. `mixpanel_id` is
+    an id that from now on leads to the person too. `digest` stands for all that was said, 64 bits; None when it does
+    not, because something was left out. The values stay as they came, in `raw`, until they are needed.
     """
 
     identity: str
     kind: int
     mixpanel_id: str | None = None
     digest: int | None = None
-    ordinal: int = -1
-    e: str | None = None
-    p: str | None = None
-    f: str | None = None
-    l: str | None = None  # noqa: E741  the four are e-mail, phone, first and last name
-    x: dict[str, Any] | None = None
+    # Where it was said: the place on the page, from 1, and the place of the page in its run.
+    position: int = 0
+    page: int = 0
+    raw: dict[str, Any] | None = None
+    email: str | None = None
+    phone: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
+    properties: dict[str, Any] | None = None
+    # Its place among the people of a run.
+    place: int = -1
 
     @property
     def identified(self) -> bool:
@@ -35,7 +40,8 @@ class Person(msgspec.Struct, omit_defaults=True, rename={"ordinal": "o", "identi
     def take(self, later: "Person") -> None:
         """Let what was said later hold."""
         self.mixpanel_id = later.mixpanel_id or self.mixpanel_id
-        self.e, self.p, self.f, self.l = later.e or self.e, later.p or self.p, later.f or self.f, later.l or self.l
-        if later.x:
-            self.x = {**(self.x or {}), **later.x}
+        self.email, self.phone = later.email or self.email, later.phone or self.phone
+        self.first_name, self.last_name = later.first_name or self.first_name, later.last_name or self.last_name
+        if later.properties:
+            self.properties = {**(self.properties or {}), **later.properties}
         self.digest = None

@@ -1,12 +1,9 @@
 """Phone numbers as E.164. Plain Python, no Django."""
 
-import re
 from functools import lru_cache
 
 import phonenumbers
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata, PhoneNumberFormat
-
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
 def _lengths(calling_code: int) -> frozenset[int]:
@@ -23,9 +20,11 @@ def _lengths(calling_code: int) -> frozenset[int]:
     return frozenset(found)
 
 
-@lru_cache(maxsize=512)
-def _possible(calling_code: int) -> frozenset[int]:
-    return _lengths(calling_code) if calling_code in COUNTRY_CODE_TO_REGION_CODE else frozenset()
+@lru_cache(maxsize=4096)
+def _possible(calling_code: str) -> frozenset[int]:
+    """Return how many digits may follow what may be a calling code; none where it is none."""
+    code = int(calling_code)
+    return _lengths(code) if code in COUNTRY_CODE_TO_REGION_CODE else frozenset()
 
 
 def to_e164(text: str) -> str | None:
@@ -35,13 +34,12 @@ def to_e164(text: str) -> str | None:
     E.164 already; those are only checked for their calling code and length, which libphonenumber's parser does 150
     times slower.
     """
-    if _E164.fullmatch(text):
-        for digits in (1, 2, 3):
-            lengths = _possible(int(text[1 : 1 + digits]))
+    if text[0] == "+" and len(text) < 17 and text.isascii() and text[1:].isdigit() and len(text) > 8:  # noqa: PLR2004  E.164's bounds
+        for end in (3, 2, 4):
+            lengths = _possible(text[1:end])
             if lengths:
-                national = text[1 + digits :]
                 # a leading 0 may be one that is only dialled within the country
-                return text if len(national) in lengths and national[0] != "0" else _parse(text)
+                return text if len(text) - end in lengths and text[end] != "0" else _parse(text)
         return None
     return _parse(text)
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.db import IntegrityError
 
@@ -22,17 +22,18 @@ class MadeMeanwhile(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of one person before anything is written. `id` is None for somebody new.
+    """What is known of people before anything is written, a list each in their order.
 
-    `unchanged`: what is said now was said last. `ours`: this very source made the profile. `linked` is the profile that
-    the Mixpanel id beside the identity leads to, `twin` the provisional profile that has it as its identity.
+    `ids` holds None for somebody new. `unchanged`: what is said now was said last. `ours`: this very source made the
+    profile. `linked` is the profile that the Mixpanel id beside the identity leads to, `twins` the provisional profile
+    that has it as its identity.
     """
 
-    id: int | None
-    unchanged: bool
-    ours: bool
-    linked: int | None
-    twin: int | None
+    ids: list[int | None]
+    unchanged: list[bool]
+    ours: list[bool]
+    linked: list[int | None]
+    twins: list[int | None]
 
 
 # Uses index: profile_identity, profile_alias primary key, profile primary key.
@@ -41,13 +42,13 @@ class Known:
 # one has it as more than a distinct id: that is when the second look-up happens. `profile.said` is the digest of what a
 # source said last; whoever else changes a value or an id of a profile sets it to null.
 LOOK_UP = """
-SELECT array_agg(coalesce(led.id, named.id) ORDER BY o),
-    array_agg(coalesce(CASE WHEN led.id IS NULL THEN named.said ELSE led.said END = d
-        AND NOT (k = 1 AND coalesce(led.provisional, named.provisional)), false) ORDER BY o),
-    array_agg(coalesce(CASE WHEN led.id IS NULL THEN named.source_id = %(source_id)s AND named.source = %(source)s
-        ELSE led.source_id = %(source_id)s AND led.source = %(source)s END, false) ORDER BY o),
-    array_agg(linked.profile_id ORDER BY o),
-    array_agg(twin.id ORDER BY o)
+SELECT array_agg(id), array_agg(unchanged), array_agg(ours), array_agg(linked_id), array_agg(twin_id) FROM (
+    SELECT coalesce(led.id, named.id) AS id,
+        coalesce(CASE WHEN led.id IS NULL THEN named.said ELSE led.said END = d
+            AND NOT (k = 1 AND coalesce(led.provisional, named.provisional)), false) AS unchanged,
+        coalesce(CASE WHEN led.id IS NULL THEN named.source_id = %(source_id)s AND named.source = %(source)s
+            ELSE led.source_id = %(source_id)s AND led.source = %(source)s END, false) AS ours,
+        linked.profile_id AS linked_id, twin.id AS twin_id
 FROM (
     SELECT identity COLLATE "C" AS i, kind::smallint AS k, digest::bigint AS d, mixpanel COLLATE "C" AS m, o
     FROM ROWS FROM (json_array_elements_text(%(identities)s), json_array_elements_text(%(kinds)s),
@@ -74,6 +75,8 @@ LEFT JOIN LATERAL (
     SELECT id FROM profile
     WHERE person.m IS NOT NULL AND project_id = %(project_id)s AND identity = person.m AND provisional LIMIT 1
 ) twin ON true
+    ORDER BY o
+) AS known
 """
 
 NEXT_IDS = "SELECT array_agg(nextval('profile_id_seq')) FROM generate_series(1, %(count)s)"
@@ -87,7 +90,7 @@ COPY profile (id, project_id, identity, provisional, name, first_name, last_name
 # Uses index: profile primary key
 UPDATE_PEOPLE = """
 WITH person AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(people)s::json)
+    SELECT o, i, k, e, p, f, l, nullif(x, 'null') AS x, d FROM json_to_recordset(%(people)s::json)
         AS t(o bigint, i text COLLATE "C", k smallint, e text, p text, f text, l text, x jsonb, d bigint)
     ORDER BY i
 ), known AS MATERIALIZED (
@@ -145,10 +148,10 @@ _NULL: Final = "\\N"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def look_up(*, project_id: int, people: Sequence[Person], source: str, source_id: int | None) -> list[Known]:
-    """Return what is known of each person, in their order."""
+def look_up(*, project_id: int, people: Sequence[Person], source: str, source_id: int | None) -> Known:
+    """Return what is known of each person."""
     if not people:
-        return []
+        return Known([], [], [], [], [])
     parameters = {
         "project_id": project_id,
         "source": source,
@@ -158,7 +161,7 @@ def look_up(*, project_id: int, people: Sequence[Person], source: str, source_id
         "digests": as_json([person.digest for person in people]),
         "mixpanel_ids": as_json([person.mixpanel_id for person in people]),
     }
-    return list(map(Known, *fetch_one(LOOK_UP, parameters)))
+    return Known(*fetch_one(LOOK_UP, parameters))
 
 
 def make_people(*, project_id: int, people: Sequence[Person], source: str, source_id: int | None) -> list[int]:
@@ -186,16 +189,32 @@ def make_people(*, project_id: int, people: Sequence[Person], source: str, sourc
 
 def _line(person: Person) -> str:
     """Return the columns of a person from `identity` to `said` as COPY reads them."""
-    first, last = person.f, person.l
+    identity, first, last, email, phone = person.identity, person.first_name, person.last_name, person.email, person.phone
     name = f"{first} {last}" if first and last else first or last
-    values: tuple[str | None, ...] = (person.identity, name, first, last, person.e, person.p)
-    if "\\" in (joined := "".join(filter(None, values))) or not joined.isprintable():
-        values = tuple(value and value.translate(_ESCAPES) for value in values)
-    identity, name, first, last, email, phone = (_NULL if value is None else value for value in values)
-    properties = as_json(person.x).translate(_ESCAPES) if person.x else "{}"
-    said = _NULL if person.digest is None else person.digest
-    provisional = "f" if person.kind == IDENTITY else "t"
-    return f"{identity}\t{provisional}\t{name}\t{first}\t{last}\t{email}\t{phone}\t{properties}\t{said}"
+    plain = f"{identity}{name}{email}{phone}"
+    if "\\" in plain or not plain.isprintable():
+        identity = identity.translate(_ESCAPES)
+        name, first, last, email, phone = (v and v.translate(_ESCAPES) for v in (name, first, last, email, phone))
+    return (
+        f"{identity}\t{'f' if person.kind == IDENTITY else 't'}\t{name or _NULL}\t{first or _NULL}\t{last or _NULL}\t"
+        f"{email or _NULL}\t{phone or _NULL}\t{as_json(person.properties).translate(_ESCAPES) if person.properties else '{}'}\t"
+        f"{_NULL if person.digest is None else person.digest}"
+    )
+
+
+def _row(person: Person, profile_id: int) -> dict[str, Any]:
+    """Return what is said of a profile as `json_to_recordset` reads it."""
+    return {
+        "o": profile_id,
+        "i": person.identity,
+        "k": person.kind,
+        "e": person.email,
+        "p": person.phone,
+        "f": person.first_name,
+        "l": person.last_name,
+        "x": person.properties,
+        "d": person.digest,
+    }
 
 
 def _text(value: str) -> str:
@@ -204,24 +223,22 @@ def _text(value: str) -> str:
 
 def update_people(
     *,
-    people: Sequence[Person],
-    ids: Sequence[int],
+    said: Sequence[tuple[Person, int]],
     source: str,
     source_id: int | None,
     now: datetime,
 ) -> set[int]:
-    """Update what differs in the profiles of these people; return the ids of those of whom something did.
+    """Update what differs in profiles, (what is said, profile id) each; return the ids of those in which something did.
 
     Several who are one profile are applied one after the other, so that the last one's values hold.
     """
     updated: set[int] = set()
     seen: Counter[int] = Counter()
-    waves: list[list[Person]] = []
-    for person, profile_id in zip(people, ids, strict=True):
-        person.ordinal = profile_id
+    waves: list[list[dict[str, Any]]] = []
+    for person, profile_id in said:
         if seen[profile_id] == len(waves):
             waves.append([])
-        waves[seen[profile_id]].append(person)
+        waves[seen[profile_id]].append(_row(person, profile_id))
         seen[profile_id] += 1
     for wave in waves:
         parameters = {

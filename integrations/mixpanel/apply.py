@@ -14,11 +14,10 @@ from pyroaring import BitMap64
 
 from integrations.mixpanel import inbox, protocol
 from integrations.mixpanel.inbox import Run, Waiting
-from integrations.mixpanel.protocol import Member
 from integrations.people import Resolved, resolve
 from profiles import events
 from profiles.models import Project
-from profiles.person import Person
+from profiles.person import IDENTITY, MIXPANEL, Person
 from profiles.statements import share_people
 from segments import lists, membership, syncs
 from segments.models import Cohort, Segment, Sync, SyncChange, SyncReject
@@ -46,45 +45,46 @@ class ReadPage:
 
 @dataclass(slots=True)
 class People:
-    """The people of a run, each once, and the members that spoke of them."""
+    """The people of a run, each once, and the pages that spoke of them."""
 
     sync_id: int
     rows: list[Person] = field(default_factory=list)
-    _members: list[list[tuple[ReadPage, Member]]] = field(default_factory=list)
-    _places: dict[tuple[int, str], int] = field(default_factory=dict)
+    pages: list[ReadPage] = field(default_factory=list)
+    _known: dict[int, dict[str, Person]] = field(default_factory=lambda: {IDENTITY: {}, MIXPANEL: {}})
+    _again: dict[int, list[Person]] = field(default_factory=dict)
     _read: set[int] = field(default_factory=set)
 
-    def place(self, page: ReadPage, member: Member) -> int:
-        """Return the place of a member's person; the last one who speaks of a person is heard last."""
-        place = self._places.setdefault((member.kind, member.identity), len(self.rows))
-        if place == len(self.rows):
-            self.rows.append(Person(member.identity, member.kind, member.mixpanel_id, member.digest, place))
-            self._members.append([(page, member)])
-        else:
-            person = self.rows[place]
-            person.mixpanel_id = member.mixpanel_id or person.mixpanel_id
-            if member.digest != person.digest:
-                person.digest = None
-            self._members[place].append((page, member))
-        return place
+    def place(self, said: Person) -> int:
+        """Return the place of a person; what is said of somebody again is heard last."""
+        first = self._known[said.kind].setdefault(said.identity, said)
+        if first is said:
+            said.place = len(self.rows)
+            self.rows.append(said)
+            return said.place
+        first.mixpanel_id = said.mixpanel_id or first.mixpanel_id
+        if said.digest != first.digest:
+            first.digest = None
+        self._again.setdefault(first.place, []).append(said)
+        return first.place
 
     def read(self, people: Sequence[Person]) -> None:
         """Read what was said of these people, once, the values left out into the reports of their pages."""
         for person in people:
-            if id(person) in self._read:
+            if person.place in self._read:
                 continue
-            self._read.add(id(person))
-            said: Person | None = None
-            for page, member in self._members[self._places[person.kind, person.identity]]:
-                latest, left_out = protocol.read_person(member)
-                page.rejects += (self._reject(page, reject, SyncReject.Severity.WARNED) for reject in left_out)
-                if said is None:
-                    said = latest
-                else:
-                    said.take(latest)
-            if said is not None:
-                person.e, person.p, person.f, person.l, person.x = said.e, said.p, said.f, said.l, said.x
-                person.digest = said.digest
+            self._read.add(person.place)
+            digest = person.digest
+            left_out = protocol.read_values(person)
+            if left_out:
+                self._leave_out(person, left_out)
+            for later in self._again.get(person.place, ()):
+                self._leave_out(later, protocol.read_values(later))
+                person.take(later)
+                person.digest = None if left_out else digest
+
+    def _leave_out(self, said: Person, values: Sequence[protocol.Reject]) -> None:
+        page = self.pages[said.page]
+        page.rejects += [self._reject(page, value, SyncReject.Severity.WARNED) for value in values]
 
     def reject(self, page: ReadPage, reject: protocol.Reject) -> None:
         """Note a member that cannot be taken."""
@@ -162,7 +162,10 @@ def _read(waiting: Waiting, people: People) -> ReadPage:
     page = protocol.read_stored(waiting.body)
     members, rejects = protocol.read_members(page)
     read = ReadPage(waiting, page.name, page.description, len(page.members))
-    read.people = [people.place(read, member) for member in members]
+    for member in members:
+        member.page = len(people.pages)
+    people.pages.append(read)
+    read.people = [people.place(member) for member in members]
     for reject in rejects:
         people.reject(read, reject)
     return read

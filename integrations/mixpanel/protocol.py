@@ -31,6 +31,7 @@ _EXACT_FLOAT = 2**53
 _TOO_MANY_DIGITS = b"0" * 310
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 
+_BOM: Final = b"\xef\xbb\xbf"
 _PERSON_KEYS = frozenset({"mixpanel_distinct_id", "$CleverTap_user_id", "email", "phone_number", "first_name", "last_name"})
 
 
@@ -61,17 +62,6 @@ class Page:
     dirty: bool
 
 
-class Member(NamedTuple):
-    """One person of a page: who it is, and what was said, still as it came. `position` counts from 1."""
-
-    position: int
-    identity: str
-    kind: int
-    mixpanel_id: str | None
-    raw: dict[str, Any]
-    digest: int
-
-
 class Reject(NamedTuple):
     """A member that cannot be taken, or a value of one that is left out, and why; `position` counts from 1."""
 
@@ -94,12 +84,15 @@ def read_page(body: bytes) -> Page:
 
 def read_stored(body: bytes) -> Page:
     """Read a page that was found good when it was stored."""
-    return _page(*_read_json(body), digest=b"")
+    try:
+        return _page(msgspec.json.decode(body.removeprefix(_BOM)), b"\\u0000" in body, digest=b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return _page(_read_slowly(body.removeprefix(_BOM)), dirty=True, digest=b"")
 
 
-def read_members(page: Page) -> tuple[list[Member], list[Reject]]:
-    """Return who is on a page, in order, and the members that cannot be taken."""
-    members: list[Member] = []
+def read_members(page: Page) -> tuple[list[Person], list[Reject]]:
+    """Return who is on a page, in order, their values not read yet, and the members that cannot be taken."""
+    people: list[Person] = []
     rejects: list[Reject] = []
     encode = msgspec.json.Encoder().encode
     for position, raw in enumerate(page.members, 1):
@@ -113,36 +106,29 @@ def read_members(page: Page) -> tuple[list[Member], list[Reject]]:
             continue
         clean = _clean_deep(raw) if page.dirty else raw
         digest = int.from_bytes(blake2b(encode(clean), digest_size=8).digest(), "big", signed=True)
-        members.append(Member(position, *found, clean, digest))
-    return members, rejects
+        people.append(Person(found[0], found[1], found[2], digest, position, 0, clean))
+    return people, rejects
 
 
-def read_person(member: Member) -> tuple[Person, list[Reject]]:
-    """Return what a member says, and the values of it that are left out."""
-    raw, left_out = member.raw, list[Reject]()
-    properties = {key: value for key, value in raw.items() if key not in _PERSON_KEYS and value is not None}
-    phone = raw.get("phone_number")
+def read_values(person: Person) -> list[Reject]:
+    """Read what a member says of its person; return the values of it that are left out."""
+    raw = person.raw or {}
+    left_out: list[Reject] = []
+    person.email = _value(raw.get("email"), person, "email", left_out)
+    person.first_name = _value(raw.get("first_name"), person, "first_name", left_out)
+    person.last_name = _value(raw.get("last_name"), person, "last_name", left_out)
+    phone = _value(raw.get("phone_number"), person, "phone_number", left_out)
     if phone is not None:
-        text = _value(phone, member.position, "phone_number", left_out)
-        phone = None if text is None else to_e164(text)
-        if text is not None and phone is None:
-            reason = f"The phone number of {member.identity} cannot be understood. Send it with + and its country code."
-            left_out.append(Reject(member.position, text[:200], "phone_not_understood", reason))
-    person = Person(
-        member.identity,
-        member.kind,
-        member.mixpanel_id,
-        member.digest,
-        -1,
-        _value(raw.get("email"), member.position, "email", left_out),
-        phone,
-        _value(raw.get("first_name"), member.position, "first_name", left_out),
-        _value(raw.get("last_name"), member.position, "last_name", left_out),
-        properties or None,
-    )
+        person.phone = to_e164(phone)
+        if person.phone is None:
+            reason = f"The phone number of {person.identity} cannot be understood. Send it with + and its country code."
+            left_out.append(Reject(person.position, phone[:200], "phone_not_understood", reason))
+    if not raw.keys() <= _PERSON_KEYS:
+        properties = {key: value for key, value in raw.items() if key not in _PERSON_KEYS and value is not None}
+        person.properties = properties or None
     if left_out:
         person.digest = None
-    return person, left_out
+    return left_out
 
 
 def success(action: str) -> bytes:
@@ -197,7 +183,7 @@ def _refuse(action: str | None, code: str, message: str) -> NoReturn:
 
 def _read_json(body: bytes) -> tuple[Any, bool]:
     """Return what the JSON says, and whether some text of it may hold NUL or half a surrogate pair."""
-    body = body.removeprefix(b"\xef\xbb\xbf")
+    body = body.removeprefix(_BOM)
     if _TOO_MANY_DIGITS in body.translate(_DIGITS_TO_ZERO):
         return _read_slowly(body), True  # refuses it unless the digits stand in a text
     try:
@@ -357,15 +343,15 @@ def _flaw(text: str) -> str | None:
     return f"it is longer than {ID_MAX_BYTES} bytes." if long else None
 
 
-def _value(raw: Any, position: int, name: str, left_out: list[Reject]) -> str | None:
+def _value(raw: Any, person: Person, name: str, left_out: list[Reject]) -> str | None:
     """Return a system value as text; None, which erases nothing, where there is none."""
-    if type(raw) is str:
-        return raw.strip() or None
     if raw is None:
         return None
+    if type(raw) is str:
+        return raw.strip() or None
     if type(raw) in {int, float}:
         return str(raw)
-    left_out.append(Reject(position, _shorten(raw), "bad_value", f"The {name} is neither text nor a number."))
+    left_out.append(Reject(person.position, _shorten(raw), "bad_value", f"The {name} is neither text nor a number."))
     return None
 
 
