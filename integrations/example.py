@@ -37,4 +37,4 @@ def curl_command(*, webhook_url: str, public_id: str) -> str:
     facts = ",\n  ".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in parameters.items() if key != "members")
     members = ",\n   ".join(json.dumps(member) for member in parameters["members"])
     body = f'{{"action": "{SAMPLE["action"]}",\n "parameters": {{\n  {facts},\n  "members": [\n   {members}]}}}}'
-    return f"curl -u '{public_id}:PASSCODE' '{webhook_url}' \\\n -H 'Content-Type: application/json' -d '{body}'"
+    return f"curl '{webhook_url}' \\\n -u '{public_id}:PASSCODE' \\\n -H 'Content-Type: application/json' -d '{body}'"

@@ -83,6 +83,12 @@ WHERE cohort_id = %(cohort_id)s AND kind = 'diff' AND id < %(sync_id)s AND statu
     AND pages_applied >= pages_received
 """
 
+GIVE_UP = """
+UPDATE sync SET status = 'incomplete', finished_at = %(now)s, added_since = NULL, removed_since = NULL,
+    removed_unknown = NULL
+WHERE id = %(sync_id)s AND kind = 'full' AND finished_at IS NULL
+"""
+
 CLOSE_LIST = """
 UPDATE sync SET status = 'complete', finished_at = %(now)s, added_since = NULL, removed_since = NULL,
     removed_unknown = NULL
@@ -185,6 +191,11 @@ def supersede(*, sync: Sync, now: datetime) -> None:
     if sync.kind == Sync.Kind.FULL:
         run(SUPERSEDE, parameters)
     run(GIVE_UP_DIFFERENCES, parameters)
+
+
+def give_up(*, sync: Sync, now: datetime) -> None:
+    """Close a full list that has no say any more, unless it is closed."""
+    run(GIVE_UP, {"sync_id": sync.pk, "now": now})
 
 
 def count(*, sync: Sync, segment: Segment | None, counts: Counts, now: datetime) -> None:

@@ -187,14 +187,18 @@ class Change:
     def make(self, pages: Sequence[ReadPage]) -> None:
         """Change the membership, raise the events, keep the books, mark the pages."""
         segment = self._segment(pages)
+        known = self._known_numbers(pages)
         ignored: list[ReadPage] = []
         if self._is_past(segment):
             done = ignored = list(pages)
+            self.counts.numbers_applied = len({page.waiting.number for page in pages} - known)
+            syncs.give_up(sync=self.sync, now=self.now)
         elif segment is None:
             done = list(pages)
+            self.counts.numbers_applied = len({page.waiting.number for page in pages} - known)
             self._book(done, [BitMap64() for _ in done])
         else:
-            done, ignored = self._change_members(segment, pages)
+            done, ignored = self._change_members(segment, pages, known)
         self.counts.pages_applied = len(done)
         ids = [page.waiting.id for page in done]
         if not inbox.mark_applied(ids=ids, ignored=[page.waiting.id for page in ignored], now=self.now):
@@ -253,13 +257,19 @@ class Change:
 
     # ---- who joins and leaves
 
-    def _change_members(self, segment: Segment, pages: Sequence[ReadPage]) -> tuple[list[ReadPage], list[ReadPage]]:
+    def _known_numbers(self, pages: Sequence[ReadPage]) -> set[int | None]:
+        """Return those of the pages' numbers of which a copy has been applied before."""
+        numbers = [page.waiting.number for page in pages]
+        changes = SyncChange.objects.filter(sync=self.sync, action=self.run.action, number__in=numbers)
+        return set(changes.values_list("number", flat=True))
+
+    def _change_members(
+        self,
+        segment: Segment,
+        pages: Sequence[ReadPage],
+        known: set[int | None],
+    ) -> tuple[list[ReadPage], list[ReadPage]]:
         """Apply pages in their order until the list is whole; return those that are done and those of them ignored."""
-        known = set(
-            SyncChange.objects.filter(
-                sync=self.sync, action=self.run.action, number__in=[p.waiting.number for p in pages]
-            ).values_list("number", flat=True),
-        )
         named = [self._ids(page) for page in pages]
         everyone = BitMap64.union(BitMap64(), *named)
         chunks = membership.chunks_of(everyone)
