@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from config import launcher_address
 from config.embedded import CannotStart, Postgres, Valkey, full_disk
 from config.launcher_child import Child, StillThere
 
@@ -22,8 +22,9 @@ Server = Postgres | Valkey
 
 STARTED_WITHIN = 180.0  # seconds until everything must answer
 SETTLED_AFTER = 5.0  # seconds after which a process counts as started
-DEATHS_IN_A_ROW = 6
-PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0)  # seconds before it is started again, by how often it died right after its start
+DEATHS_AT_START = 6  # right after its start, until it is given up
+DEATHS_LATER = 12  # what has run well may wait for a disk to be emptied
+PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before it is started again, by how often it died right after its start
 
 
 @dataclass(slots=True)
@@ -75,6 +76,7 @@ class Launcher:
             self._program("beat", "The beat", lambda: [*_celery("beat"), "--pidfile="], orphan=signal.SIGTERM),
         ]
         self._listener: socket.socket | None = None
+        self._fault: str | None = None
         self._begun = time.monotonic()
 
     def _server_part(self, server: Server) -> Part:
@@ -93,8 +95,7 @@ class Launcher:
     @property
     def address(self) -> str:
         """The address to open."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.bind, self.bind)  # noqa: S104  not bound here
-        return f"http://[{host}]:{self.port}/" if ":" in host else f"http://{host}:{self.port}/"
+        return launcher_address.url(bind=self.bind, port=self.port)
 
     def request_stop(self, *_signal: object) -> None:
         """Stop as soon as the present step is done; fit to be a signal's handler."""
@@ -167,22 +168,9 @@ class Launcher:
 
     def _listen(self) -> None:
         """Hold the address from here on, so that a web server that is started again refuses nobody meanwhile."""
-        try:
-            family, kind, _, _, place = socket.getaddrinfo(self.bind, self.port, type=socket.SOCK_STREAM)[0]
-            listener = socket.socket(family, kind)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(place)
-            listener.listen(2048)
-        except (OSError, OverflowError) as error:
-            where = f"port {self.port} of {self.bind}"
-            if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-                message = f"Something else listens on {where}: stop it, or choose another port (PORT=8001 make run)."
-            else:
-                message = f"Muster cannot listen on {where} ({error}): choose another BIND or PORT."
-            raise CannotStart(message) from error
-        self._listener = listener
-        self.port = listener.getsockname()[1]
-        self._web.pass_fds = (listener.fileno(),)
+        self._listener = launcher_address.listen(bind=self.bind, port=self.port)
+        self.port = self._listener.getsockname()[1]
+        self._web.pass_fds = (self._listener.fileno(),)
 
     def start_servers(self) -> None:
         """Start database and broker, as far as they are embedded, and wait until they answer."""
@@ -239,7 +227,8 @@ class Launcher:
             if reached():
                 return
             if time.monotonic() > end:
-                message = f"{late} after {STARTED_WITHIN:.0f} seconds: see {self.home / 'logs'}."
+                said = f" ({self._fault})" if self._fault else ""
+                message = f"{late} after {STARTED_WITHIN:.0f} seconds{said}: see {self.home / 'logs'}."
                 raise CannotStart(message)
 
     def _tend(self, *, starting: bool = False) -> None:
@@ -258,26 +247,20 @@ class Launcher:
     def _bury(self, part: Part, *, now: float, starting: bool) -> None:
         child = part.child
         part.quick_deaths = part.quick_deaths + 1 if now - child.started_at < SETTLED_AFTER else 0
-        if child.met_full_disk() and (starting or part.quick_deaths >= DEATHS_IN_A_ROW):
+        given_up = part.quick_deaths >= (DEATHS_AT_START if starting else DEATHS_LATER)
+        if child.met_full_disk() and (starting or given_up):
             raise full_disk(self.home)
-        if part.quick_deaths >= DEATHS_IN_A_ROW:
+        if given_up:
             last = (child.last_words().splitlines() or ["it wrote nothing"])[-1]
-            message = f"{child.title} ended {DEATHS_IN_A_ROW} times right after its start ({last}): see {child.log}."
+            message = f"{child.title} ended {part.quick_deaths} times right after its start ({last}): see {child.log}."
             raise CannotStart(message)
         pause = PAUSES[min(part.quick_deaths, len(PAUSES) - 1)]
         part.again_at = now + pause
         self.progress(f"{child.title} ended ({_manner(child.returncode)}); it is started again. Its log: {child.log}")
 
     def _is_healthy(self) -> bool:
-        host = self.address.removeprefix("http://").rpartition(":")[0].strip("[]")
-        connection = HTTPConnection(host, self.port, timeout=5)
-        try:
-            connection.request("GET", "/api/v1/health/", headers={"Host": self.host_header})
-            return connection.getresponse().status == 200  # noqa: PLR2004  OK
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
+        self._fault = launcher_address.find_fault(address=self.address, host_header=self.host_header)
+        return self._fault is None
 
     def _stop_all(self) -> None:
         started = [part for part in self._parts if part.child.pid is not None]

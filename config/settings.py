@@ -152,6 +152,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 }
 CELERY_TASK_PUBLISH_RETRY = False  # the sweep finds what a lost message left; a caller must not wait for a broker
 CELERY_TIMEZONE = "UTC"
+CELERY_IMPORTS = ["config.health"]  # the worker's heartbeat
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep pages": {"task": "integrations.mixpanel.tasks.sweep_pages", "schedule": timedelta(seconds=5)},
@@ -245,7 +246,7 @@ WHITENOISE_USE_FINDERS = DEBUG or TESTING
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "profiles.api.PasscodeAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "profiles.api.BrowserAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["profiles.api.HasRole"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -3,8 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from segments import profile_views
+
 urlpatterns = [
     path("", include("profiles.urls")),
+    path("p/<str:project_id>/profiles/<path:identity>/", profile_views.profile, name="profile"),
     path("p/<str:project_id>/", include("segments.urls")),
     path("p/<str:project_id>/", include("integrations.urls")),
     path("partners/mixpanel/", include("integrations.mixpanel.urls")),

@@ -37,6 +37,10 @@ class LastErrorSerializer(serializers.Serializer[dict[str, Any]]):
     since = serializers.DateTimeField()
     count = serializers.IntegerField()
 
+    def get_fields(self) -> dict[str, Any]:
+        """Add the source address, whose name is a word of Python."""
+        return {**super().get_fields(), "from": serializers.IPAddressField(allow_null=True)}
+
 
 class ConnectionSerializer(serializers.Serializer[dict[str, Any]]):
     """How a connection stands, and its rules. `null` switches a rule off."""

@@ -32,7 +32,7 @@ def _find_sync(request: ProjectRequest, *, sync_id: int, segment_id: int | None)
 def _to_sync(request: ProjectRequest, sync: Sync) -> HttpResponse:
     public_id = request.project.public_id
     if sync.segment_id is None:
-        return redirect("segments", public_id)
+        return redirect("sync", public_id, sync.pk)
     return redirect("sync", public_id, sync.segment_id, sync.pk)
 
 

@@ -14,6 +14,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
+from django.template.loader import get_template
 from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
 from django_htmx.middleware import HtmxDetails
@@ -229,4 +230,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
     message = "Something went wrong here. Nothing was changed. Try again in a moment."
     if request.path.startswith(_MACHINE_PATHS):
         return JsonResponse(error_body(code="server_error", message=message), status=500)
-    return render(request, "500.html", status=500, using=None)
+    return HttpResponse(get_template("500.html").render(), status=500)

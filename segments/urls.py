@@ -1,5 +1,17 @@
-"""Addresses."""
+"""Addresses under a project's /p/{project id}/."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from segments import people_views, sync_views, views
+
+urlpatterns = [
+    path("segments/", views.segments, name="segments"),
+    path("segments/syncs/", sync_views.syncs, name="syncs"),
+    path("segments/syncs/<int:sync_id>/", sync_views.sync, name="sync"),
+    path("segments/<int:segment_id>/", views.segment, name="segment"),
+    path("segments/<int:segment_id>/by-property/", views.segment_property, name="segment-property"),
+    path("segments/<int:segment_id>/reachability/", views.segment_reach, name="segment-reach"),
+    path("segments/<int:segment_id>/people/", people_views.segment_people, name="segment-people"),
+    path("segments/<int:segment_id>/delete/", views.segment_delete, name="segment-delete"),
+    path("segments/<int:segment_id>/syncs/<int:sync_id>/", sync_views.sync, name="sync"),
+]

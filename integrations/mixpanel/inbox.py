@@ -227,6 +227,13 @@ def next_runs(*, cohort_id: int, now: datetime) -> list[Run]:
     return runs
 
 
+def more_is_coming(*, sync_id: int, now: datetime) -> bool:
+    """Tell whether a sender is just now sending the other pages of a sync."""
+    sync = Sync.objects.get(pk=sync_id)
+    expected = sync.pages_expected
+    return expected is not None and sync.pages_received < expected and now - sync.last_page_at < timedelta(milliseconds=200)
+
+
 def load(*, found: Run) -> list[Waiting]:
     """Return the pages of a run."""
     return [Waiting(*row) for row in run(BODIES, {"ids": found.ids})]

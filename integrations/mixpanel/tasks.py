@@ -28,6 +28,7 @@ log = structlog.get_logger()
 _LANE: Final = 0x4C414E45  # the space of the advisory locks of cohorts
 _WAKE_SECONDS: Final = 30
 _RETRY_SECONDS: Final = 0.5
+_GATHER_SECONDS: Final = 0.03
 _AHEAD: Final = inbox.RUNS_AT_ONCE - 1
 # Two workers met in each other's way; PostgreSQL ended one of the two, and it may simply go again.
 _GO_AGAIN: Final = frozenset({"40P01", "40001"})
@@ -102,12 +103,20 @@ def apply_waiting(*, cohort_id: int) -> float | None:
 
 def _apply_all(cohort_id: int) -> float | None:
     """Apply runs in their order, while the people of the next ones are found side by side."""
+    gathered = False
     with Pipeline(cohort_id) as pipeline:
         while True:
             _forget_wake(cohort_id)
             runs = inbox.next_runs(cohort_id=cohort_id, now=timezone.now())
             if not runs:
                 return _RETRY_SECONDS if inbox.has_waiting(cohort_id=cohort_id) else None
+            if len(runs[0].ids) < inbox.RUN_PAGES and len(runs) == 1 and not gathered:
+                # A run of five pages costs little more than a run of one: give the next ones a moment to come in.
+                gathered = inbox.more_is_coming(sync_id=runs[0].sync_id, now=timezone.now())
+                if gathered:
+                    time.sleep(_GATHER_SECONDS)
+                    continue
+            gathered = False
             if not _apply(runs[0], pipeline.advance(runs)):
                 pipeline.forget()
                 _apply_each(runs[0], pipeline)

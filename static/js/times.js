@@ -1,5 +1,5 @@
 /* Keeps <time data-relative> true while a page stays open. The wording and the limits are those of `when` in
-   profiles/templatetags/muster.py; the two are held together by tests/browser. */
+   profiles/templatetags/muster.py: change both together. */
 (() => {
   'use strict';
   const zone = document.documentElement.dataset.timeZone || 'UTC';
