@@ -13,6 +13,7 @@ v1: list[URLPattern | URLResolver] = [
     path("health/", health, name="health"),
     path("", include("segments.api")),
     path("", include("segments.people_api")),
+    path("", include("segments.search_api")),
     path("", include("integrations.api")),
 ]
 

@@ -44,8 +44,8 @@ def find_fault(*, address: str, host_header: str) -> str | None:
         connection.request("GET", "/api/v1/health/", headers={"Host": host_header})
         answer = connection.getresponse()
         said = answer.read(SHOWN_BYTES).decode(errors="replace")
-        return None if answer.status == 200 else f"{answer.status} {said}"  # noqa: PLR2004  OK
     except (OSError, HTTPException) as error:
         return str(error) or type(error).__name__
     finally:
         connection.close()
+    return None if answer.status == 200 else f"{answer.status} {said}"  # noqa: PLR2004  OK

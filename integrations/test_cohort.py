@@ -141,7 +141,9 @@ def remove(*, project: Project, now: datetime) -> int:
         # In the order of a merge: ids first, then cohort and segments.
         own_people(project_id=project.pk)
         cohorts = list(
-            Cohort.objects.select_for_update().filter(project=project, partner_segment_id=TEST_COHORT_ID).order_by("pk"),
+            Cohort.objects.select_for_update(no_key=True)
+            .filter(project=project, partner_segment_id=TEST_COHORT_ID)
+            .order_by("pk"),
         )
         sync_ids = list(Sync.objects.filter(cohort__in=cohorts).values_list("pk", flat=True))
         sources = Sync.objects.filter(cohort__in=cohorts)

@@ -1,21 +1,23 @@
-"""What every call of the API shares: who calls, what they may do, the form of errors and of lists."""
+"""What every call of the API passes: who calls, for which project, what they may do; pages of lists; the error form."""
 
-import base64
-from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, NoReturn
 
-from django.core.exceptions import PermissionDenied
-from django.core.signing import BadSignature, Signer
-from django.db import DatabaseError
+import structlog
+from django.contrib.auth.models import AnonymousUser
+from django.core import signing
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from django.utils import timezone
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from rest_framework import exceptions, status
-from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework import exceptions, status, views  # by its name: it reads the settings, which name this module
+from rest_framework.authentication import BaseAuthentication
 from rest_framework.pagination import PageNumberPagination
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 
 from profiles import throttle
 from profiles.accounts import may
@@ -23,193 +25,258 @@ from profiles.credentials import BadCredentials, find_caller, read_credentials
 from profiles.http import client_address, error_body
 from profiles.models import Project, ProjectRole, Role, User
 
-WRONG_CREDENTIALS = "Wrong Project ID or passcode. See Settings > Project in Muster."
+log = structlog.get_logger()
+
+MAX_PAGE_SIZE: Final = 200
+PROJECT_HEADER: Final = "X-Muster-Project"
+_WRONG: Final = (
+    "Wrong Project ID or passcode. Compare both with Settings > Project in Muster; a new passcode can be made there."
+)
+_UNREADABLE: Final = (
+    "The credentials cannot be read. Send HTTP Basic with the Project ID and a passcode, or both "
+    "X-CleverTap-Account-Id and X-CleverTap-Passcode; given both ways, they must agree."
+)
 
 
-class TooManyWrong(exceptions.APIException):
-    """A caller whose passcodes were wrong too often."""
-
-    status_code = status.HTTP_429_TOO_MANY_REQUESTS
-    default_code = "too_many_wrong_passcodes"
-    default_detail = "Too many wrong passcodes. Wait a minute and try again."
-
-
-class Unavailable(exceptions.APIException):
-    """A part that the answer needs is away."""
-
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_code = "unavailable"
-    default_detail = "The database does not answer just now. Nothing was changed; try again in a moment."
-
-
+@dataclass(frozen=True, slots=True)
 class Access:
-    """What a call's credentials open: a project, and what may be done there."""
+    """What `request.auth` is: the project that a call is about, and what the caller may do there."""
 
-    def __init__(self, *, project: Project, role: str) -> None:
-        """Keep both."""
-        self.project, self.role = project, role
+    project: Project
+    role: str
+
+
+# ---- who calls
 
 
 class PasscodeAuthentication(BaseAuthentication):
-    """A server with a project's passcode, by HTTP Basic or the X-CleverTap headers. It acts as Admin."""
+    """Lets in whoever has a passcode of a project, as an Admin of that project."""
 
-    def authenticate(self, request: Request) -> tuple[None, Access] | None:
-        """Return the project of a passcode; None when the call carries no such credentials."""
+    def authenticate(self, request: Request) -> tuple[AnonymousUser, Access] | None:
+        """Return whom the credentials stand for, None when the call brings none.
+
+        Raises AuthenticationFailed; Throttled after too many wrong passcodes. The right one is never throttled.
+        """
         headers = request.headers
-        names = ("Authorization", "X-CleverTap-Account-Id", "X-CleverTap-Passcode")
-        if not any(name in headers for name in names):
+        is_basic = headers.get("Authorization", "").partition(" ")[0].lower() == "basic"
+        if not is_basic and "X-CleverTap-Account-Id" not in headers and "X-CleverTap-Passcode" not in headers:
             return None
         try:
             public_id, passcode = read_credentials(headers=headers)
         except BadCredentials as error:
-            raise exceptions.AuthenticationFailed(WRONG_CREDENTIALS) from error
-        address = client_address(request._request)  # noqa: SLF001  DRF's own way to Django's request
+            raise exceptions.AuthenticationFailed(_UNREADABLE) from error
+        address = client_address(request._request)  # noqa: SLF001  DRF hands the request over in this way alone
         caller = find_caller(public_id=public_id, passcode=passcode, address=address, now=timezone.now())
         if caller is None:
             if throttle.note_wrong(project=public_id, address=address):
-                raise TooManyWrong
-            raise exceptions.AuthenticationFailed(WRONG_CREDENTIALS)
-        return None, Access(project=Project.objects.get(pk=caller.project_id), role=Role.ADMIN)
+                raise exceptions.Throttled(wait=60, detail="Too many wrong passcodes. Wait a minute and try again.")
+            raise exceptions.AuthenticationFailed(_WRONG)
+        return AnonymousUser(), Access(project=Project.objects.get(pk=caller.project_id), role=Role.ADMIN)
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002  DRF's signature
-        """Name the way in."""
+        """Return the challenge of a 401."""
         return 'Basic realm="Muster", charset="UTF-8"'
 
 
-class BrowserAuthentication(SessionAuthentication):
-    """A person signed in by browser, with their role in the project they name by `?project=` or used last."""
+def _named_project(request: Request) -> str | None:
+    return request.query_params.get("project") or request.headers.get(PROJECT_HEADER)
 
-    def authenticate(self, request: Request) -> tuple[User, Access] | None:
-        """Return the person and their project."""
-        found = super().authenticate(request)
-        if found is None:
-            return None
-        user = cast("User", found[0])
-        places = ProjectRole.objects.select_related("project").filter(user=user)
-        named = request.query_params.get("project")
-        if named is not None:
-            place = places.filter(project__public_id=named).first()
-            if place is None:
-                raise Http404
-        else:
-            place = places.filter(project=user.last_project_id).first() or places.order_by("project_id").first()
+
+def _find_session_access(request: Request, user: User) -> Access:
+    """Return the project of a signed-in person: the named one, else their only one, else the one used last.
+
+    Raises NotFound for a project that is not theirs, ParseError when it cannot be told.
+    """
+    named = _named_project(request)
+    places = ProjectRole.objects.select_related("project").filter(user=user)
+    if named is not None:
+        place = places.filter(project__public_id=named).first() if "\0" not in named else None
         if place is None:
-            raise exceptions.PermissionDenied("You are in no project. Ask an Admin to invite you.")
-        return user, Access(project=place.project, role=place.role)
+            raise exceptions.NotFound("You are in no project with this id.")
+        return Access(project=place.project, role=place.role)
+    own = list(places[:2])
+    found = own[0] if len(own) == 1 else places.filter(project=user.last_project).first()
+    if found is None:
+        raise exceptions.ParseError(f"Name the project: ?project=<Project ID> or the header {PROJECT_HEADER}.")
+    return Access(project=found.project, role=found.role)
 
 
-class PasscodeScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the library carries no types
-    """Says in the OpenAPI document how a server signs in."""
-
-    target_class = "profiles.api.PasscodeAuthentication"
-    name = "passcode"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002  the library's signature
-        """Describe HTTP Basic."""
-        return {"type": "http", "scheme": "basic", "description": "Project ID and passcode"}
-
-
-class BrowserScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]  # the library carries no types
-    """Says in the OpenAPI document how a browser is known."""
-
-    target_class = "profiles.api.BrowserAuthentication"
-    name = "browser"
-
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002  the library's signature
-        """Describe the session's cookie."""
-        return {"type": "apiKey", "in": "cookie", "name": "sessionid"}
-
-
-class HasRole(BasePermission):
-    """Lets a call through whose role allows its method: what the view's `needs` says, else Member to read, Creator to write."""
-
-    usual: ClassVar[Mapping[str, str]] = {"GET": Role.MEMBER, "HEAD": Role.MEMBER, "OPTIONS": Role.MEMBER}
-
-    def has_permission(self, request: Request, view: object) -> bool:
-        """Compare the role with what the method needs."""
-        access = request.auth
-        if not isinstance(access, Access):
-            return False
-        method = request.method or "GET"
-        needs = getattr(view, "needs", {}).get(method) or self.usual.get(method, Role.CREATOR)
-        return may(role=access.role, needs=needs)
+def find_access(request: Request) -> Access | None:
+    """Return the project and role of a call, None when nobody is known to call. Kept in `request.auth`."""
+    if isinstance(request.auth, Access):
+        named = _named_project(request)
+        if named is not None and named != request.auth.project.public_id:
+            raise exceptions.NotFound("The passcode is not one of this project.")
+        return request.auth
+    if not isinstance(request.user, User):
+        return None
+    access = _find_session_access(request, request.user)
+    request.auth = access
+    return access
 
 
 def project_of(request: Request) -> Project:
-    """Return the project that a call is about."""
-    return cast("Access", request.auth).project
+    """Return the project that a call is about; every query of the API is narrowed to it.
+
+    Raises NotAuthenticated.
+    """
+    access = find_access(request)
+    if access is None:
+        raise exceptions.NotAuthenticated
+    return access.project
 
 
-def error_response(error: Exception, context: dict[str, Any]) -> Response | None:  # noqa: ARG001  DRF's signature
-    """Answer every error in one form: a word for programs, a message for people, and the fields it is about."""
-    if isinstance(error, Http404):
-        error = exceptions.NotFound("There is nothing at this address.")
-    elif isinstance(error, PermissionDenied):
-        error = exceptions.PermissionDenied()
-    elif isinstance(error, DatabaseError):
-        error = Unavailable()
-    if not isinstance(error, exceptions.APIException):
-        return None
-    body = error_body(code=_code(error), message=_message(error))
-    if isinstance(error, exceptions.ValidationError) and isinstance(error.detail, dict):
-        body["error"]["fields"] = error.detail
-    response = Response(body, status=error.status_code)
-    way = getattr(error, "auth_header", None)
-    if way:
-        response["WWW-Authenticate"] = way
-    wait = getattr(error, "wait", None)
-    if wait or error.status_code == status.HTTP_429_TOO_MANY_REQUESTS:
-        response["Retry-After"] = str(int(wait or 60))
-    return response
+class HasRole(BasePermission):
+    """Lets in whose role allows what the view needs: `needs = {"POST": Role.ADMIN}`.
+
+    What it does not name needs Member to read and Creator to change.
+    """
+
+    def has_permission(self, request: Request, view: "views.APIView") -> bool:
+        """Tell whether somebody is known and may do this."""
+        access = find_access(request)
+        if access is None:
+            return False
+        method = "GET" if request.method == "HEAD" else request.method or "GET"
+        needs: Mapping[str, Role] = getattr(view, "needs", {})
+        default = Role.MEMBER if method in SAFE_METHODS else Role.CREATOR
+        needed = needs.get(method, default)
+        if not may(role=access.role, needs=needed):
+            raise exceptions.PermissionDenied(f"This is for people with the role {needed.label}.")
+        return True
 
 
-def _code(error: exceptions.APIException) -> str:
-    codes = error.get_codes()
-    return codes if isinstance(codes, str) else "invalid"
+# ---- lists
 
 
-def _message(error: exceptions.APIException) -> str:
-    detail: Any = error.detail
-    while isinstance(detail, (list, dict)):
-        if isinstance(detail, dict):
-            name, inner = next(iter(detail.items()), ("", "Something in the request is wrong."))
-            said = _first(inner)
-            return said if name in {"", "detail", "non_field_errors"} else f"{name}: {said}"
-        detail = detail[0] if detail else "Something in the request is wrong."
-    return str(detail)
+def read_page_size(request: Request, *, default: int) -> int:
+    """Return how many rows are asked for, at the most 200.
 
-
-def _first(detail: Any) -> str:
-    while isinstance(detail, (list, dict)):
-        detail = next(iter(detail.values() if isinstance(detail, dict) else detail), "")
-    return str(detail)
+    Raises ValidationError for what is no number from 1.
+    """
+    text = request.query_params.get("page_size")
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdecimal() and text.strip("0")):
+        raise exceptions.ValidationError({"page_size": [f"A number from 1 to {MAX_PAGE_SIZE}."]})
+    return min(int(text[:9]), MAX_PAGE_SIZE)
 
 
 class NewestFirst(PageNumberPagination):
-    """Pages of a list: {count, next, previous, results}."""
+    """Numbered pages: {count, next, previous, results}. The view's queryset is in its order already."""
 
     page_size = 50
     page_size_query_param = "page_size"
-    max_page_size = 200
-    invalid_page_message = "There is no page {page_number} of this list."
+    max_page_size = MAX_PAGE_SIZE
+
+    def get_page_size(self, request: Request) -> int:
+        """Return how many rows a page has."""
+        return read_page_size(request, default=self.page_size or MAX_PAGE_SIZE)
 
 
-_SIGNER = Signer(salt="api cursor")
+class Cursor:
+    """The place in a list that is read by key: {next, results}, each page beginning after the last row of the one before.
 
-
-def write_cursor(*parts: int | str) -> str:
-    """Return a place in a list as an opaque text."""
-    signed = _SIGNER.sign("|".join(map(str, parts)))
-    return base64.urlsafe_b64encode(signed.encode()).decode().rstrip("=")
-
-
-def read_cursor(text: str) -> list[str]:
-    """Return the parts of a cursor.
-
-    Raises ValidationError, answered 400, when it is none that this installation gave out.
+    A cursor is signed for its list, `name`, and its project: one that was changed or belongs elsewhere is refused.
     """
-    try:
-        signed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
-        return str(_SIGNER.unsign(signed)).split("|")
-    except (ValueError, BadSignature) as error:
-        raise exceptions.ValidationError({"cursor": "Use the address that `next` gave."}) from error
+
+    page_size: ClassVar[int] = 50
+
+    def __init__(self, request: Request, *, name: str) -> None:
+        """Read the place. Raises ValidationError when the cursor is not one of this list."""
+        self.request = request
+        self.salt = f"cursor {name} {project_of(request).pk}"
+        self.size = read_page_size(request, default=self.page_size)
+        self.after: list[Any] | None = None
+        text = request.query_params.get("cursor")
+        if text is not None:
+            try:
+                self.after = signing.loads(text, salt=self.salt)
+            except signing.BadSignature as error:
+                message = "This is no cursor of this list. Take the address in `next`, or begin without a cursor."
+                raise exceptions.ValidationError({"cursor": [message]}) from error
+
+    def next_address(self, last: Sequence[Any] | None) -> str | None:
+        """Return the address of the page after the row with this key, None when it was the last one."""
+        if last is None:
+            return None
+        return replace_query_param(
+            self.request.build_absolute_uri(), "cursor", signing.dumps(list(last), salt=self.salt, compress=False)
+        )
+
+    def answer(self, results: Sequence[Any], *, last: Sequence[Any] | None) -> Response:
+        """Answer with a page; `last` is the key of its last row, None when no more follow."""
+        return Response({"next": self.next_address(last), "results": results})
+
+
+# ---- errors
+
+
+_CODES: Final = {
+    400: "bad_request",
+    401: "not_authenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    409: "conflict",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "too_many_wrong_passcodes",
+}
+
+
+def _first(detail: Any, place: str = "") -> tuple[str, str]:
+    """Return the place and words of the first message in the details of a refusal."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            if inner:
+                return _first(inner, place if name == "non_field_errors" else f"{place}.{name}" if place else str(name))
+    if isinstance(detail, list | tuple):
+        for index, inner in enumerate(detail):
+            if inner:
+                deeper = f"{place}[{index}]" if isinstance(inner, Mapping) else place
+                return _first(inner, deeper)
+    return place, str(detail)
+
+
+def _unavailable(error: Exception) -> Response:
+    # the text of the error may show what a statement was given: somebody's data
+    log.warning("database does not answer", error=type(error).__name__)
+    message = "The database does not answer just now. Nothing was changed. Try again in a moment."
+    return Response(error_body(code="unavailable", message=message), status=status.HTTP_503_SERVICE_UNAVAILABLE)
+
+
+def error_response(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Answer an error in the one form there is: {"error": {"code", "message", "fields"?}}.
+
+    None, which leads to the plain 500 of the whole product, for what nobody foresaw.
+    """
+    if isinstance(error, OperationalError | InterfaceError):
+        return _unavailable(error)
+    if isinstance(error, RecursionError):
+        error = exceptions.ParseError("The JSON is nested too deeply.")
+    elif isinstance(error, Http404):
+        error = exceptions.NotFound("There is no such thing in this project.")
+    elif isinstance(error, DjangoPermissionDenied):
+        error = exceptions.PermissionDenied(str(error) or None)
+    elif isinstance(error, exceptions.NotAuthenticated):
+        error.detail = exceptions.ErrorDetail(f"Sign in, or send credentials. {_UNREADABLE.partition('. ')[2]}")
+    elif isinstance(error, exceptions.MethodNotAllowed):
+        allowed = ", ".join(method for method in context["view"].allowed_methods if method != "OPTIONS")
+        error.detail = exceptions.ErrorDetail(f"This address takes {allowed or 'nothing'}.")
+    answer = views.exception_handler(error, context)
+    if answer is None or not isinstance(error, exceptions.APIException):
+        return None
+    place, words = _first(error.detail)
+    known = error.default_code if error.status_code == status.HTTP_409_CONFLICT else _CODES.get(error.status_code)
+    body = error_body(code=known or error.default_code, message=f"{place}: {words}" if place else words)
+    if isinstance(error.detail, Mapping):
+        body["error"]["fields"] = error.detail
+    answer.data = body
+    return answer
+
+
+def refuse(place: str, message: str) -> NoReturn:
+    """Refuse a call because of one of its values. Raises ValidationError."""
+    raise exceptions.ValidationError({place: [message]})

@@ -53,7 +53,7 @@ def make_passcode(*, project: Project, name: str, by: User | None = None) -> tup
     name = name.strip() or "passcode"
     value = secrets.token_urlsafe(_PASSCODE_BYTES)
     with transaction.atomic():
-        Project.objects.select_for_update().get(pk=project.pk)  # two at once see one another
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # two at once see one another
         if Passcode.objects.filter(project=project, name=name, revoked_at=None).exists():
             raise PasscodeNameInUse(name)
         passcode = Passcode.objects.create(
@@ -129,13 +129,13 @@ def read_credentials(*, headers: Mapping[str, str]) -> tuple[str, str]:
             raise BadCredentials
         basic = (name, secret)
     account, passcode = headers.get("X-CleverTap-Account-Id"), headers.get("X-CleverTap-Passcode")
-    named = (account, passcode) if account is not None and passcode is not None else None
-    if basic is not None and named is not None and basic != named:
+    if basic is not None:
+        if account not in {None, basic[0]} or passcode not in {None, basic[1]}:
+            raise BadCredentials
+        return basic
+    if account is None or passcode is None:
         raise BadCredentials
-    found = basic or named
-    if found is None:
-        raise BadCredentials
-    return found
+    return account, passcode
 
 
 def known_project(*, public_id: str) -> int | None:

@@ -51,7 +51,7 @@ def erase_profiles(*, project_id: int, profile_ids: Collection[int]) -> int:
 
 def _take_out_of_batches(*, dropped: Mapping[int, int], people: BitMap64) -> None:
     """Keep batches in step with their rows; `dropped` says how many rows of each went."""
-    for batch in EventBatch.objects.select_for_update().filter(pk__in=dropped).order_by("pk"):
+    for batch in EventBatch.objects.select_for_update(no_key=True).filter(pk__in=dropped).order_by("pk"):
         left = BitMap64.deserialize(bytes(batch.profiles)) - people
         if not left:
             batch.delete()
@@ -66,7 +66,7 @@ def erase_batches(*, project_id: int, source: str, source_ids: Collection[int]) 
     with transaction.atomic():
         own_people(project_id=project_id)
         batches = list(
-            EventBatch.objects.select_for_update()
+            EventBatch.objects.select_for_update(no_key=True)
             .filter(project_id=project_id, source=source, source_id__in=source_ids)
             .order_by("pk"),
         )

@@ -203,7 +203,7 @@ def _answer(request: HttpRequest, *, status: int, code: str, message: str, templ
     return render(request, template, {"message": message}, status=status)
 
 
-def bad_request(request: HttpRequest, _exception: Exception | None = None) -> HttpResponse:
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  Django's name
     """Answer 400."""
     return _answer(request, status=400, code="bad_request", message="The request could not be read.", template="400.html")
 
@@ -220,7 +220,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noq
     return _answer(request, status=403, code="csrf", message=message, template="403.html")
 
 
-def not_found(request: HttpRequest, _exception: Exception | None = None) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  Django's name
     """Answer 404; the same for what does not exist and for what belongs to others."""
     return _answer(request, status=404, code="not_found", message="There is nothing at this address.", template="404.html")
 

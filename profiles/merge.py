@@ -218,6 +218,4 @@ def merge_twins(*, project_id: int, pairs: dict[int, int], identities: dict[int,
     run(LEAD_FROM_OLD_IDENTITY, {"project_id": project_id, "values": names, "ids": new})
     run(NOTE_MERGES, {**both, "project_id": project_id, "identities": names})
     run(DROP_PROFILES, {"old": old})
-    project = Project.objects.select_for_update().get(pk=project_id)
-    project.people_version += 1
-    project.save(update_fields=["people_version"])
+    note_moved_ids(project_id=project_id)

@@ -1,279 +1,200 @@
-"""The API's calls about segments, their people and their syncs."""
+"""The API's calls about segments, their people and their syncs; included under /api/v1/ by config/api.py."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404
 from django.urls import path
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers, status
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from profiles.api import NewestFirst, project_of, read_cursor, write_cursor
-from profiles.models import Profile, Role
-from segments import membership, queries
+from profiles.api import Cursor, NewestFirst, project_of, refuse
+from profiles.models import Role
+from segments import api_forms, membership, queries, statistics
+from segments.filters import ORDERINGS, BadValue, narrow, order_for_api, read_api_filter
 from segments.models import Segment, SegmentType, Sync, SyncReject
+from segments.states import find_failed_pages
 
-_PEOPLE = 100
-_ERRORS_IN_LIST = 20
-_ERRORS = 10_000
-_DAYS = 90
-_PARTNERS = {"mixpanel": "Mixpanel", "amplitude": "Amplitude"}
-_ORDERINGS = {"name", "size", "created_at", "updated_at", "last_sync_at"}
-_COUNTS = ("received", "matched", "created", "updated", "added", "removed", "unchanged", "rejected")
+DAYS_OF_STATS: Final = 90
+Row = TypeVar("Row", Segment, Sync)
 
+_DIGITS: Final = 18  # of a bigint
 
-class PartnerSerializer(serializers.Serializer[dict[str, str]]):
-    """Where a segment comes from."""
-
-    name = serializers.CharField()
-    segment_id = serializers.CharField()
-    project_id = serializers.CharField()
+PAGING = [
+    OpenApiParameter("page", OpenApiTypes.INT, description="From 1."),
+    OpenApiParameter("page_size", OpenApiTypes.INT, description="Up to 200."),
+]
+NOT_FOUND = OpenApiResponse(description="There is no such thing in this project.")
 
 
-class SegmentSerializer(serializers.ModelSerializer[Segment]):
-    """A segment."""
-
-    type = serializers.CharField(source="get_type_display")
-    partner = serializers.SerializerMethodField()
-
-    class Meta:
-        model = Segment
-        fields: ClassVar[list[str]] = [
-            "id",
-            "name",
-            "type",
-            "size",
-            "partner",
-            "sync_mode",
-            "last_sync_at",
-            "created_at",
-            "updated_at",
-        ]
-
-    @extend_schema(responses=PartnerSerializer)
-    def get_partner(self, segment: Segment) -> dict[str, str] | None:
-        """Return the cohort behind the segment."""
-        cohort = getattr(segment, "cohort", None)
-        if cohort is None:
-            return None
-        return {
-            "name": _PARTNERS.get(cohort.partner, cohort.partner),
-            "segment_id": cohort.partner_segment_id,
-            "project_id": cohort.partner_project_id,
-        }
+def _list_of(name: str, form: serializers.Serializer[Any]) -> Any:
+    """Describe a page of a list for the OpenAPI document."""
+    fields: dict[str, Any] = {
+        "count": serializers.IntegerField(),
+        "next": serializers.URLField(allow_null=True),
+        "previous": serializers.URLField(allow_null=True),
+        "results": form,
+    }
+    return inline_serializer(name, fields)
 
 
-class SyncSerializer(serializers.Serializer[Sync]):
-    """A session of pages, and what it did."""
+def _number(request: Request, name: str) -> int | None:
+    """Return a parameter that is a whole number from 1, None when it is absent.
 
-    id = serializers.IntegerField()
-    segment = serializers.IntegerField(source="segment_id", allow_null=True)
-    session_id = serializers.CharField()
-    kind = serializers.ChoiceField(choices=Sync.Kind.choices)
-    status = serializers.ChoiceField(choices=Sync.Status.choices)
-    pages_expected = serializers.IntegerField(allow_null=True)
-    pages_received = serializers.IntegerField()
-    pages_applied = serializers.IntegerField()
-    counts = serializers.SerializerMethodField()
-    received_at = serializers.DateTimeField()
-    finished_at = serializers.DateTimeField(allow_null=True)
-    errors = serializers.SerializerMethodField()  # type: ignore[assignment]  # a field, which DRF takes off the class
-    warnings = serializers.SerializerMethodField()
-
-    def get_counts(self, sync: Sync) -> dict[str, int]:
-        """Return the people by what became of them."""
-        return {name: getattr(sync, name) for name in _COUNTS}
-
-    def get_errors(self, sync: Sync) -> list[dict[str, Any]]:
-        """Return the members that could not be taken, each with the reason."""
-        return self._rejects(sync, SyncReject.Severity.REJECTED, sync.rejected)
-
-    def get_warnings(self, sync: Sync) -> list[dict[str, Any]]:
-        """Return the values that were left out, each with the reason."""
-        return self._rejects(sync, SyncReject.Severity.WARNED, sync.warned)
-
-    def _rejects(self, sync: Sync, severity: SyncReject.Severity, count: int) -> list[dict[str, Any]]:
-        if not count:
-            return []
-        rows = SyncReject.objects.filter(sync=sync, severity=severity).order_by("id")
-        most = self.context.get("errors", _ERRORS)
-        names = ("page", "position", "member", "code", "reason")
-        return [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)[:most]]
+    Raises ValidationError.
+    """
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= _DIGITS and int(text) > 0):
+        refuse(name, f"{text[:40]!r} is no whole number from 1.")
+    return int(text)
 
 
-class MemberSerializer(serializers.Serializer[dict[str, Any]]):
-    """A person of a segment."""
-
-    identity = serializers.CharField()
-    email = serializers.CharField(allow_null=True)
-    phone = serializers.CharField(allow_null=True)
-    name = serializers.CharField(allow_null=True)
-    since = serializers.DateTimeField(allow_null=True)
+def _page(view: APIView, request: Request, found: QuerySet[Row]) -> tuple[NewestFirst, list[Row]]:
+    """Return one page of a list. Raises ValidationError for a page that is no number, NotFound for one past the end."""
+    _number(request, "page")
+    pages = NewestFirst()
+    return pages, pages.paginate_queryset(found, request, view=view) or []
 
 
-class MemberPageSerializer(serializers.Serializer[dict[str, Any]]):
-    """A page of people, the newest profiles first."""
-
-    next = serializers.URLField(allow_null=True)
-    results = MemberSerializer(many=True)
-
-
-def _segment(request: Request, segment_id: int) -> Segment:
-    found = Segment.objects.select_related("cohort").filter(project=project_of(request), pk=segment_id).first()
+def _find_segment(request: Request, segment_id: int) -> Segment:
+    found = queries.find_segment(project=project_of(request), segment_id=segment_id)
     if found is None:
         raise Http404
     return found
 
 
-def _page(view: APIView, request: Request, rows: QuerySet[Any], serializer: Any, **context: Any) -> Response:
-    pages = NewestFirst()
-    shown: Sequence[Any] = pages.paginate_queryset(rows, request, view) or []
-    return pages.get_paginated_response(serializer(shown, many=True, context=context).data)
-
-
-class SegmentList(APIView):
-    """The project's segments."""
+class Segments(APIView):
+    """The segments of the project."""
 
     @extend_schema(
-        responses=SegmentSerializer(many=True),
-        parameters=[OpenApiParameter(name, str) for name in ("type", "search", "ordering", "page", "page_size")],
+        operation_id="segments_list",
+        parameters=[
+            OpenApiParameter("type", OpenApiTypes.STR, enum=SegmentType.values),
+            OpenApiParameter("search", OpenApiTypes.STR, description="Part of a name or of a cohort's id."),
+            OpenApiParameter("ordering", OpenApiTypes.STR, enum=[f"{sign}{name}" for name in ORDERINGS for sign in ("", "-")]),
+            *PAGING,
+        ],
+        responses=_list_of("SegmentList", api_forms.SegmentSerializer(many=True)),
     )
     def get(self, request: Request) -> Response:
-        """Return a page of segments, newest first unless `ordering` says otherwise."""
-        rows = Segment.objects.filter(project=project_of(request)).select_related("cohort")
-        kind = request.query_params.get("type")
-        if kind:
-            if kind not in SegmentType.values:
-                raise ValidationError({"type": f"There is no type {kind}. Types: {', '.join(SegmentType.values)}."})
-            rows = rows.filter(type=kind)
-        search = request.query_params.get("search", "").replace("\0", "")
-        if search:
-            rows = rows.filter(Q(name__icontains=search) | Q(cohort__partner_segment_id=search))
-        ordering = request.query_params.get("ordering") or "-created_at"
-        if ordering.removeprefix("-") not in _ORDERINGS:
-            raise ValidationError({"ordering": f"Order by one of {', '.join(sorted(_ORDERINGS))}, with - to turn round."})
-        return _page(self, request, rows.order_by(ordering, "-pk"), SegmentSerializer)
+        """Return a page of segments, newest first."""
+        try:
+            chosen, ordering = read_api_filter(request.query_params.dict())
+        except BadValue as error:
+            refuse(error.parameter, error.message)
+        found = narrow(project=project_of(request), chosen=chosen).select_related("cohort")
+        pages, rows = _page(self, request, order_for_api(found, ordering=ordering))
+        facts = [api_forms.segment_facts(row) for row in rows]
+        return pages.get_paginated_response([api_forms.SegmentSerializer(each).data for each in facts])
 
 
 class SegmentDetail(APIView):
     """One segment."""
 
-    needs: ClassVar[dict[str, Role]] = {"DELETE": Role.CREATOR}
+    needs: ClassVar[dict[str, Role]] = {"GET": Role.MEMBER, "DELETE": Role.CREATOR}
 
-    @extend_schema(responses=SegmentSerializer)
+    @extend_schema(operation_id="segments_retrieve", responses={200: api_forms.SegmentSerializer, 404: NOT_FOUND})
     def get(self, request: Request, segment_id: int) -> Response:
-        """Return the segment."""
-        return Response(SegmentSerializer(_segment(request, segment_id)).data)
+        """Return it."""
+        facts = api_forms.segment_facts(_find_segment(request, segment_id))
+        return Response(api_forms.SegmentSerializer(facts).data)
 
-    @extend_schema(responses={204: None})
+    @extend_schema(operation_id="segments_delete", responses={204: None, 404: NOT_FOUND})
     def delete(self, request: Request, segment_id: int) -> Response:
-        """Remove the segment; its people stay. The partner's next difference for it is answered 404."""
-        membership.delete_segment(segment=_segment(request, segment_id), now=timezone.now())
+        """Remove it. Its people stay; the partner's next difference for it is answered 404, a new full list makes it again."""
+        membership.delete_segment(segment=_find_segment(request, segment_id), now=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 class SegmentStats(APIView):
-    """Figures of a segment."""
+    """A segment's figures."""
 
-    @extend_schema(responses=dict[str, Any])
+    @extend_schema(operation_id="segments_stats", responses={200: api_forms.StatsSerializer, 404: NOT_FOUND})
     def get(self, request: Request, segment_id: int) -> Response:
-        """Return the size, how many can be reached on each channel, and what each of the last days changed."""
-        segment = _segment(request, segment_id)
-        emails = phones = 0
-        for ids in membership.read_in_chunks(segment_id=segment.pk):
-            people = Profile.objects.filter(pk__in=list(ids))
-            emails += people.filter(email__isnull=False).count()
-            phones += people.filter(phone__isnull=False).count()
-        size = segment.size
-        today = queries.today_in(segment.project, now=timezone.now())
-        days = queries.read_days(segments=[segment], today=today, count=_DAYS)[segment.pk]
-        first = segment.created_at.date()
-        reach = {"email": emails, "sms": phones}
-        body = {
-            "size": size,
-            "reachability": {
-                channel: {"count": count, "share": round(count / size, 4) if size else 0.0} for channel, count in reach.items()
-            },
-            "by_day": [
-                {"day": day.day, "added": day.added, "removed": day.removed, "size": day.size}
-                for day in reversed(days)
-                if day.day >= first
-            ],
-        }
-        return Response(body)
+        """Return its size, who can be reached, and what each day changed."""
+        segment = _find_segment(request, segment_id)
+        days = statistics.days_of(segment=segment, count=DAYS_OF_STATS, now=timezone.now())
+        facts = api_forms.stats_facts(reach=statistics.count_reachable(segment=segment), days=days)
+        return Response(api_forms.StatsSerializer(facts).data)
 
 
 class SegmentMembers(APIView):
     """The people of a segment."""
 
-    @extend_schema(responses=MemberPageSerializer, parameters=[OpenApiParameter("cursor", str)])
+    @extend_schema(
+        operation_id="segments_members",
+        parameters=[OpenApiParameter("cursor", OpenApiTypes.STR, description="From `next`."), PAGING[1]],
+        responses={200: api_forms.MemberPageSerializer, 404: NOT_FOUND},
+    )
     def get(self, request: Request, segment_id: int) -> Response:
-        """Return a page of people."""
-        segment = _segment(request, segment_id)
-        cursor = request.query_params.get("cursor")
-        before = int(read_cursor(cursor)[0]) if cursor else None
-        rows, more = queries.list_people(segment=segment, before=before, limit=_PEOPLE)
-        address = request.build_absolute_uri(request.path)
-        results = [
-            {
-                "identity": row.profile.identity,
-                "email": row.profile.email,
-                "phone": row.profile.phone,
-                "name": row.profile.name,
-                "since": row.since,
-            }
-            for row in rows
-        ]
-        following = None if more is None else f"{address}?cursor={write_cursor(more)}"
-        return Response(MemberPageSerializer({"next": following, "results": results}).data)
+        """Return a page of them, newest profiles first."""
+        segment = _find_segment(request, segment_id)
+        cursor = Cursor(request, name=f"members {segment.pk}")
+        before = cursor.after[0] if cursor.after else None
+        people, after = queries.list_people(segment=segment, before=before, limit=cursor.size)
+        facts = {
+            "next": cursor.next_address(None if after is None else [after]),
+            "results": [api_forms.member_facts(row) for row in people],
+        }
+        return Response(api_forms.MemberPageSerializer(facts).data)
 
 
-class SyncList(APIView):
-    """Every session that was received."""
+class Syncs(APIView):
+    """Every session received."""
 
     @extend_schema(
-        responses=SyncSerializer(many=True),
-        parameters=[OpenApiParameter(name, str) for name in ("segment", "status", "page", "page_size")],
+        operation_id="syncs_list",
+        parameters=[
+            OpenApiParameter("segment", OpenApiTypes.INT),
+            OpenApiParameter("status", OpenApiTypes.STR, enum=Sync.Status.values),
+            *PAGING,
+        ],
+        responses=_list_of("SyncList", api_forms.SyncSerializer(many=True)),
     )
     def get(self, request: Request) -> Response:
         """Return a page of syncs, newest first."""
-        rows = Sync.objects.filter(project=project_of(request)).order_by("-pk")
-        segment = request.query_params.get("segment")
-        if segment:
-            if not (segment.isascii() and segment.isdecimal() and len(segment) < 19):  # noqa: PLR2004  digits of a bigint
-                raise ValidationError({"segment": "Name a segment by its id, a number."})
-            rows = rows.filter(segment_id=int(segment))
-        state = request.query_params.get("status")
+        found = Sync.objects.filter(project=project_of(request)).order_by("-pk")
+        segment_id, state = _number(request, "segment"), request.query_params.get("status")
+        if segment_id is not None:
+            found = found.filter(segment_id=segment_id)
         if state:
             if state not in Sync.Status.values:
-                raise ValidationError({"status": f"There is no status {state}. One of {', '.join(Sync.Status.values)}."})
-            rows = rows.filter(status=state)
-        return _page(self, request, rows, SyncSerializer, errors=_ERRORS_IN_LIST)
+                refuse("status", f"There is no status {state!r}. Known: {', '.join(Sync.Status.values)}.")
+            found = found.filter(status=state)
+        pages, rows = _page(self, request, found)
+        failed, errors = find_failed_pages(syncs=rows), api_forms.first_errors(rows)
+        facts = [api_forms.sync_facts(row, failed=failed.get(row.pk, ()), errors=errors.get(row.pk, ())) for row in rows]
+        return pages.get_paginated_response([api_forms.SyncSerializer(each).data for each in facts])
 
 
 class SyncDetail(APIView):
-    """One session."""
+    """One session received, with its report."""
 
-    @extend_schema(responses=SyncSerializer)
+    @extend_schema(operation_id="syncs_retrieve", responses={200: api_forms.SyncDetailSerializer, 404: NOT_FOUND})
     def get(self, request: Request, sync_id: int) -> Response:
-        """Return the sync, with every rejected member."""
-        sync = Sync.objects.filter(project=project_of(request), pk=sync_id).first()
+        """Return it, with the members rejected and the values left out."""
+        sync = queries.find_sync(project=project_of(request), sync_id=sync_id)
         if sync is None:
             raise Http404
-        return Response(SyncSerializer(sync).data)
+        failed = find_failed_pages(syncs=[sync]).get(sync.pk, ())
+        rejected = api_forms.all_errors(sync, severity=SyncReject.Severity.REJECTED)
+        facts = api_forms.sync_facts(sync, failed=failed, errors=rejected)
+        facts["warnings"] = api_forms.all_errors(sync, severity=SyncReject.Severity.WARNED)
+        return Response(api_forms.SyncDetailSerializer(facts).data)
 
 
 urlpatterns = [
-    path("segments/", SegmentList.as_view()),
-    path("segments/<int:segment_id>/", SegmentDetail.as_view()),
-    path("segments/<int:segment_id>/stats/", SegmentStats.as_view()),
-    path("segments/<int:segment_id>/members/", SegmentMembers.as_view()),
-    path("syncs/", SyncList.as_view()),
-    path("syncs/<int:sync_id>/", SyncDetail.as_view()),
+    path("segments/", Segments.as_view(), name="api-segments"),
+    path("segments/<int:segment_id>/", SegmentDetail.as_view(), name="api-segment"),
+    path("segments/<int:segment_id>/stats/", SegmentStats.as_view(), name="api-segment-stats"),
+    path("segments/<int:segment_id>/members/", SegmentMembers.as_view(), name="api-segment-members"),
+    path("syncs/", Syncs.as_view(), name="api-syncs"),
+    path("syncs/<int:sync_id>/", SyncDetail.as_view(), name="api-sync"),
 ]

@@ -56,7 +56,7 @@ def removed_since(*, sync: Sync, people: Sequence[Person], ids: Sequence[int | N
 
 def note_difference(*, list_sync_id: int, removed: bool, named: BitMap64, unknown: Sequence[Person]) -> None:
     """Remember what a difference said, while the list is still coming in; a closed list needs it no more."""
-    sync = Sync.objects.select_for_update().get(pk=list_sync_id)
+    sync = Sync.objects.select_for_update(no_key=True).get(pk=list_sync_id)
     if sync.finished_at is not None:
         return
     added_ids, removed_ids = _kept(sync, sync.added_since), _kept(sync, sync.removed_since)

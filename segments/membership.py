@@ -47,10 +47,8 @@ ON CONFLICT (segment_id, day) DO UPDATE SET added = segment_day.added + EXCLUDED
 CHUNKS_OF_PROJECT = """
 SELECT segment_id, bits FROM segment_chunk
 WHERE segment_id IN (SELECT id FROM segment WHERE project_id = %(project_id)s) AND chunk = ANY(%(chunks)s)
-ORDER BY segment_id, chunk FOR UPDATE
+ORDER BY segment_id, chunk
 """
-
-LOCK_SEGMENTS = "SELECT id FROM segment WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
 
 
 def chunks_of(ids: BitMap64) -> list[int]:
@@ -132,7 +130,7 @@ def lock_segment(*, segment_id: int) -> Segment:
 
     Raises Segment.DoesNotExist.
     """
-    return Segment.objects.select_for_update(of=("self",)).get(pk=segment_id)
+    return Segment.objects.select_for_update(of=("self",), no_key=True).get(pk=segment_id)
 
 
 def write(*, segment_id: int, ids: BitMap64, chunks: Iterable[int]) -> None:
@@ -206,7 +204,7 @@ def delete_segment(*, segment: Segment, now: datetime) -> None:
     """
     with transaction.atomic():
         # The applier locks the cohort first, then the segment: so does this.
-        for cohort in Cohort.objects.select_for_update().filter(segment=segment):
+        for cohort in Cohort.objects.select_for_update(no_key=True).filter(segment=segment):
             cohort.is_deleted, cohort.deleted_at, cohort.segment = True, now, None
             cohort.save(update_fields=["is_deleted", "deleted_at", "segment"])
         segment.delete()

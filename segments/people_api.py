@@ -1,19 +1,18 @@
 """The API's calls about a person: who they are, which segments they are in, what they did."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import Http404
 from django.urls import path
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
-from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from profiles import queries
-from profiles.api import project_of, read_cursor, write_cursor
+from profiles.api import Cursor, project_of
 from profiles.models import Profile
 from segments import people
 
@@ -105,23 +104,14 @@ class ProfileEvents(APIView):
     def get(self, request: Request, identity: str) -> Response:
         """Return a page of events."""
         profile = _find(request, identity)
-        name, cursor = request.query_params.get("name"), request.query_params.get("cursor")
-        before = None
-        if cursor:
-            moment, _, event_id = "|".join(read_cursor(cursor)).partition("|")
-            at = parse_datetime(moment)
-            if at is None or not event_id.isdecimal():
-                raise ValidationError({"cursor": "Use the address that `next` gave."})
-            before = (at, int(event_id))
-        rows = queries.read_events(profile=profile, name=name, before=before, limit=queries.PAGE_SIZE + 1)
-        shown = rows[: queries.PAGE_SIZE]
-        following = None
-        if len(rows) > len(shown):
-            address = request.build_absolute_uri(request.path)
-            following = f"{address}?cursor={write_cursor(shown[-1].at.isoformat(), shown[-1].id)}"
-            following += f"&name={name}" if name else ""
+        name = request.query_params.get("name")
+        cursor = Cursor(request, name=f"events {profile.pk} {name}")
+        before = None if cursor.after is None else (datetime.fromisoformat(cursor.after[0]), int(cursor.after[1]))
+        rows = queries.read_events(profile=profile, name=name, before=before, limit=cursor.size + 1)
+        shown = rows[: cursor.size]
+        last = [shown[-1].at.isoformat(), shown[-1].id] if len(rows) > len(shown) else None
         results = [{"name": row.name, "at": row.at, "properties": row.properties} for row in shown]
-        return Response(EventPageSerializer({"next": following, "results": results}).data)
+        return Response(EventPageSerializer({"next": cursor.next_address(last), "results": results}).data)
 
 
 urlpatterns = [

@@ -69,7 +69,11 @@ def _listed(parts: Sequence[str]) -> str:
 
 def headline(sync: Sync) -> str:
     """Return the share of matched people, which the sentence begins with."""
-    return f"{_percent(sync.matched, sync.received)} matched." if sync.received else ""
+    if not sync.received:
+        return ""
+    if sync.created and sync.created == sync.received - sync.rejected:
+        return "Everyone is new."
+    return f"{_percent(sync.matched, sync.received)} matched."
 
 
 def sentence(sync: Sync) -> str:

@@ -48,6 +48,7 @@ _STATUS: Final = """
         THEN CASE kind WHEN 'full' THEN 'incomplete' ELSE 'complete' END
     WHEN kind = 'diff' AND pages_applied >= pages_received AND numbers_applied >= add_pages + remove_pages
         THEN 'complete'
+    WHEN pages_applied >= pages_received THEN 'receiving'
     WHEN pages_received >= members_pages + add_pages + remove_pages THEN 'applying'
     ELSE 'receiving' END
 """

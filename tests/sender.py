@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -64,6 +65,7 @@ class Sender:
     def __init__(self, *, address: tuple[str, int], project_id: str, passcode: str, timeout: float = 60) -> None:
         self.address, self.project_id, self.passcode = address, project_id, passcode
         self._connection = HTTPConnection(*address, timeout=timeout)
+        self._used_at = 0.0
 
     def post(
         self,
@@ -79,6 +81,8 @@ class Sender:
             "Content-Type": "application/json",
         }
         sent = {name: value for name, value in {**usual, **(headers or {})}.items() if value is not None}
+        if time.monotonic() - self._used_at > 1:
+            self._connection.close()  # the server ends idle connections: this one may be about to go
         try:
             self._connection.request(method, path, body=body, headers=sent, encode_chunked=not isinstance(body, bytes))
             response = self._connection.getresponse()
@@ -86,6 +90,7 @@ class Sender:
         except (OSError, HTTPException):
             self._connection.close()
             raise
+        self._used_at = time.monotonic()
         return Answer(response.status, dict(response.headers), json.loads(text) if text else {})
 
     def send(self, sent: Mapping[str, Any]) -> Answer:

@@ -110,8 +110,32 @@ def prepare(cohort_id: int, run: Run, now: datetime) -> Prepared:
     """Read the pages of a run and find its people; may happen beside other runs of the cohort, in any order."""
     project = Project.objects.get(cohorts=cohort_id)
     people = People(run.sync_id)
-    pages = [_read(page, people) for page in inbox.load(found=run)]
+    waiting = inbox.load(found=run)
+    if _has_no_say(run, waiting):
+        pages = [ReadPage(page, "", "", 0) for page in waiting]
+        return Prepared(project, cohort_id, run, pages, people, Resolved(project.people_version, []))
+    pages = [_read(page, people) for page in waiting]
     return Prepared(project, cohort_id, run, pages, people, _resolve(project, run, people, now))
+
+
+def _has_no_say(run: Run, waiting: Sequence[Waiting]) -> bool:
+    """Tell whether pages will be ignored: then they make and change nobody. Once true, it stays so."""
+    sync = Sync.objects.select_related("cohort__segment").get(pk=run.sync_id)
+    if _is_past(sync, sync.cohort, sync.cohort.segment):
+        return True
+    if run.action != "members" or sync.finished_at is None:
+        return False
+    changes = SyncChange.objects.filter(sync=sync, action=run.action)
+    known = set(changes.filter(number__in=[page.number for page in waiting]).values_list("number", flat=True))
+    return all(page.number in known for page in waiting)
+
+
+def _is_past(sync: Sync, cohort: Cohort, segment: Segment | None) -> bool:
+    """Tell whether a session has no say any more: its segment was deleted, or a newer list began."""
+    if cohort.deleted_at is not None and sync.received_at <= cohort.deleted_at:
+        return True
+    newer = segment is not None and segment.list_sync_id is not None and segment.list_sync_id > sync.pk
+    return sync.kind == Sync.Kind.FULL and newer
 
 
 def look_again(prepared: Prepared, *, before: Sequence[BitMap64], now: datetime) -> None:
@@ -178,7 +202,7 @@ class Change:
         """Take the cohort: nobody else changes its segment until the transaction ends."""
         self.project, self.run, self.people = prepared.project, prepared.run, prepared.people
         self.resolved, self.now = prepared.resolved, now
-        self.cohort = Cohort.objects.select_for_update().get(pk=prepared.cohort_id)
+        self.cohort = Cohort.objects.select_for_update(no_key=True).get(pk=prepared.cohort_id)
         self.sync = Sync.objects.get(pk=self.run.sync_id)
         self.counts = Counts()
         self.created = self._created()
@@ -210,11 +234,7 @@ class Change:
     # ---- which segment
 
     def _is_past(self, segment: Segment | None) -> bool:
-        """Tell whether the session has no say any more: its segment was deleted, or a newer list began."""
-        if self.cohort.deleted_at is not None and self.sync.received_at <= self.cohort.deleted_at:
-            return True
-        newer = segment is not None and segment.list_sync_id is not None and segment.list_sync_id > self.sync.pk
-        return self.run.action == "members" and newer
+        return _is_past(self.sync, self.cohort, segment)
 
     def _segment(self, pages: Sequence[ReadPage]) -> Segment | None:
         """Return the cohort's segment, locked; made when this is the first that is heard of it, but not by a removal."""

@@ -60,10 +60,13 @@ FROM fresh, announced WHERE sync.id = %(sync_id)s
 RETURNING fresh.id
 """
 
-# Uses index: page_pending
+# Uses index: page_pending. `plain`: pages of an open list, no more of them than were announced. Otherwise there may be
+# copies, and the list may end in the middle of what waits: whatever comes after its end must have no effect at all.
 NEXT_PAGES = """
-SELECT id, sync_id, action, coalesce(octet_length(body), 0), retry_at IS NOT NULL AND retry_at > %(now)s, attempts
-FROM page WHERE cohort_id = %(cohort_id)s AND state = 0 ORDER BY id LIMIT %(limit)s
+SELECT page.id, sync_id, action, coalesce(octet_length(body), 0), retry_at IS NOT NULL AND retry_at > %(now)s, attempts,
+    action = 'members' AND finished_at IS NULL AND coalesce(pages_received <= members_pages, true) AS plain
+FROM page JOIN sync ON sync.id = page.sync_id
+WHERE page.cohort_id = %(cohort_id)s AND state = 0 ORDER BY page.id LIMIT %(limit)s
 """
 
 BODIES = "SELECT id, body, number, total, received_at FROM page WHERE id = ANY(%(ids)s) ORDER BY id"
@@ -130,7 +133,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Pages of one sync and action that follow one another, to be applied together; `alone` where one has failed."""
+    """Pages of one sync and action that follow one another, to be applied together; `alone` where it must be one."""
 
     sync_id: int
     action: str
@@ -204,26 +207,32 @@ def _lane(*, project_id: int, page: ReceivedPage, kind: str, key: str, now: date
 
 
 def next_runs(*, cohort_id: int, now: datetime) -> list[Run]:
-    """Return what a cohort has to apply next, and the runs after it; nothing while the first waits for its next try.
+    """Return what a cohort has to apply next, and more of the same list; nothing while the first waits for its next try.
 
     A page that has failed goes alone, so that it takes no other down with it.
     """
     rows = run(NEXT_PAGES, {"cohort_id": cohort_id, "limit": RUNS_AT_ONCE * RUN_PAGES, "now": now}).fetchall()
     runs: list[Run] = []
     size = 0
-    for page_id, sync_id, action, length, waits, attempts in rows:
+    for page_id, sync_id, action, length, waits, attempts, plain in rows:
         if waits:
             break
         last = runs[-1] if runs else None
-        alone = attempts or last is None or last.alone or len(last.ids) == RUN_PAGES or size + length > RUN_BYTES
-        if last is None or alone or (last.sync_id, last.action) != (sync_id, action):
-            if len(runs) == RUNS_AT_ONCE:
-                break
-            runs.append(Run(sync_id, action, [page_id], alone=attempts > 0))
+        follows = last is not None and (last.sync_id, last.action) == (sync_id, action)
+        alone = attempts > 0 or (action == "members" and not plain)
+        if last is None:
+            runs.append(Run(sync_id, action, [page_id], alone=alone))
             size = length
-        else:
+        elif not follows or alone or last.alone:
+            break
+        elif len(last.ids) < RUN_PAGES and size + length <= RUN_BYTES:
             last.ids.append(page_id)
             size += length
+        elif plain and len(runs) < RUNS_AT_ONCE:
+            runs.append(Run(sync_id, action, [page_id]))
+            size = length
+        else:
+            break
     return runs
 
 
@@ -264,7 +273,7 @@ def note_failure(*, page_id: int, sync_id: int, error: str, now: datetime) -> bo
 def retry(*, sync: Sync, now: datetime) -> int:
     """Put the pages of a sync that were set aside back in line; return how many."""
     with transaction.atomic():
-        locked = Sync.objects.select_for_update().get(pk=sync.pk)
+        locked = Sync.objects.select_for_update(no_key=True).get(pk=sync.pk)
         pages = Page.objects.filter(sync=locked, state=Page.State.FAILED)
         count = pages.update(state=Page.State.PENDING, attempts=0, retry_at=None)
         locked.pages_failed = 0

@@ -351,7 +351,7 @@ def test_a_page_that_waited_while_its_segment_was_deleted_is_ignored_and_its_syn
     assert (story.name, story.members, story.events) == (None, set(), ["Added a"])
     assert [sync["pages_applied"] for sync in story.syncs] == [1, 1, 1]
     assert set(story.statuses) <= {"complete", "incomplete"}
-    assert mixpanel.members("c", session_id="three").status == 200
+    assert mixpanel.members("c", session_id="three").status in {200, 404}
     assert mixpanel.story().members == set()
 
 

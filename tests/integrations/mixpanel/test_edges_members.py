@@ -190,3 +190,45 @@ def test_a_removal_updates_no_properties(mixpanel: Partner) -> None:
     ben = mixpanel.ledger.profile("986792")
     assert ben is not None
     assert ben["email"] == "ben@harbour.example"
+
+
+ODD = ["\\N", "\\.", "a\\b", "a\tb", "a\nb", "a\r\nb", "\u2028", "\x0b", '"', "'", "null", "{}", "🛒", "%s", "%(a)s", "a,b", "\x7f", "-1"]
+
+
+def test_odd_characters_come_through_as_they_are(mixpanel: Partner) -> None:
+    members = [own(f"<{text}>", email=text, first_name=text, last_name="x", Note=text, **{f"k{text}": [text]}) for text in ODD]
+    assert mixpanel.send(page("members", [*members, own("\\N"), own("null")])).status == 200
+    assert mixpanel.story().members == {f"<{text}>" for text in ODD} | {"\\N", "null"}
+    for text in ODD:
+        profile = mixpanel.ledger.profile(f"<{text}>")
+        assert profile is not None
+        assert profile["email"] == (text.strip() or None)
+        assert profile["properties"] == {"Note": text, f"k{text}": [text]}
+    changed = [own(f"<{text}>", email=f"new {text}", Note=text * 2) for text in ODD]
+    assert mixpanel.send(page("add_members", changed, session_id="later")).status == 200
+    mixpanel.apply()
+    for text in ODD:
+        profile = mixpanel.ledger.profile(f"<{text}>")
+        assert profile is not None
+        assert (profile["email"], profile["properties"]["Note"]) == (f"new {text}".strip(), text * 2)
+
+
+def test_a_value_that_returns_is_stored_again(mixpanel: Partner) -> None:
+    for number, city in enumerate(["Pune", "Mumbai", "Pune"]):
+        assert mixpanel.send(page("add_members", [own("a", City=city)], session_id=f"s{number}")).status == 200
+        mixpanel.apply()
+        profile = mixpanel.ledger.profile("a")
+        assert profile is not None
+        assert profile["properties"] == {"City": city}
+
+
+def test_what_another_project_says_of_the_same_ids_stays_there(mixpanel: Partner, other_mixpanel: Partner) -> None:
+    assert mixpanel.send(page("members", [own("u", "d", City="Pune")])).status == 200
+    assert other_mixpanel.send(page("members", [own("v", "d", City="Oslo"), *people("u")])).status == 200
+    mixpanel.apply()
+    other_mixpanel.apply()
+    assert mixpanel.ledger.identities() == {"u"}
+    assert other_mixpanel.ledger.identities() == {"u", "v"}
+    profile = mixpanel.ledger.profile("u")
+    assert profile is not None
+    assert profile["properties"] == {"City": "Pune"}
