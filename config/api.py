@@ -2,12 +2,11 @@
 
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
-from django.http import Http404, HttpRequest, HttpResponseBase
-from django.urls import URLPattern, URLResolver, include, path, re_path
+from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+import config.openapi  # noqa: F401  registers itself
 from config.health import health
-from profiles.http import not_found
 
 v1: list[URLPattern | URLResolver] = [
     path("health/", health, name="health"),
@@ -23,14 +22,8 @@ docs = csp_update({"style-src": [UNSAFE_INLINE], "img-src": ["data:"], "script-s
 )
 
 
-def unknown(request: HttpRequest) -> HttpResponseBase:
-    """Answer an address that does not exist, in the API's form."""
-    return not_found(request, Http404())
-
-
 urlpatterns = [
     path("v1/", include(v1)),
     path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="schema"),
     path("docs/", docs, name="docs"),
-    re_path("", unknown),
 ]

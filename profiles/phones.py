@@ -34,7 +34,7 @@ def to_e164(text: str) -> str | None:
     E.164 already; those are only checked for their calling code and length, which libphonenumber's parser does 150
     times slower.
     """
-    if text[0] == "+" and len(text) < 17 and text.isascii() and text[1:].isdigit() and len(text) > 8:  # noqa: PLR2004  E.164's bounds
+    if text[:1] == "+" and len(text) < 17 and text.isascii() and text[1:].isdigit() and len(text) > 8:  # noqa: PLR2004  E.164's bounds
         for end in (3, 2, 4):
             lengths = _possible(text[1:end])
             if lengths:

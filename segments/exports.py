@@ -29,8 +29,7 @@ def segments_as_csv(*, project: Project, chosen: SegmentFilter, ids: Sequence[in
         wanted = list(ordered.values_list("pk", flat=True))
         for start in range(0, len(wanted), _SEGMENTS_AT_ONCE):
             part = wanted[start : start + _SEGMENTS_AT_ONCE]
-            there = Segment.objects.filter(project=project).select_related("cohort", "last_sync").in_bulk(part)
-            for row in queries.describe([there[pk] for pk in part if pk in there], today=today):
+            for row in queries.describe(queries.read_segments(ids=part), today=today):
                 segment, cohort, sync = row.segment, row.cohort, row.segment.last_sync
                 yield (
                     segment.pk,

@@ -33,6 +33,7 @@ def profile(request: ProjectRequest, identity: str) -> HttpResponseBase:
     last = shown[-1] if len(events) > len(shown) else None
     context: dict[str, Any] = {
         "profile": found,
+        "initials": "".join(word[0] for word in str(found).split()[:2]).upper(),
         "chosen": name,
         "days": [(day, list(rows)) for day, rows in groupby(shown, key=lambda row: timezone.localtime(row.at).date())],
         "older": None if last is None else f"{last.at.isoformat()}~{last.id}",

@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count
 from pyroaring import BitMap64
 
 from profiles.models import Alias, Profile, Project
@@ -19,6 +18,14 @@ from segments.states import SyncState, describe_last_sync, find_failed_pages
 SPARK_DAYS: Final = 30
 JOIN_EVENT: Final = "Partner Sync"
 _CHANGES_LOOKED_AT: Final = 20
+
+# Uses index: segment_newest, sync primary key. The LIMIT keeps each look-up an index probe: joined plainly, the planner
+# reads all syncs of all projects (113 ms instead of 15 for 10,000 segments with 300,000 syncs).
+COUNT_STATES = """
+SELECT segment.type, last.status, count(*) FROM segment
+LEFT JOIN LATERAL (SELECT status FROM sync WHERE id = segment.last_sync_id LIMIT 1) last ON true
+WHERE segment.project_id = %(project_id)s GROUP BY segment.type, last.status
+"""
 
 # Uses index: segment_day primary key. The size before the first day carries over to it.
 READ_DAYS = """
@@ -134,7 +141,7 @@ def today_in(project: Project, *, now: datetime) -> date:
 
 def count_segments(*, project: Project) -> Counts:
     """Count a project's segments for the filters, in one query."""
-    rows = Segment.objects.filter(project=project).values_list("type", "last_sync__status").annotate(n=Count("pk"))
+    rows = run(COUNT_STATES, {"project_id": project.pk})
     by_type: dict[str, int] = dict.fromkeys(SegmentType.values, 0)
     by_state: dict[str, int] = dict.fromkeys(STATES, 0)
     for kind, status, count in rows:
@@ -151,8 +158,18 @@ def list_segments(
     found = narrow(project=project, chosen=chosen)
     page = Page(number=chosen.page, total=found.count() if total is None else total)
     today = today_in(project, now=now)
-    ordered = order(found, chosen=chosen, today=today).select_related("cohort", "last_sync")
-    return describe(list(ordered[page.start : page.start + page.size]), today=today), page
+    ordered = order(found, chosen=chosen, today=today).values_list("pk", flat=True)
+    segments = read_segments(ids=list(ordered[page.start : page.start + page.size]))
+    return describe(segments, today=today), page
+
+
+def read_segments(*, ids: Sequence[int]) -> list[Segment]:
+    """Return segments in the order of their ids, with what a list shows of them.
+
+    Apart from sorting: joined with the syncs before they are cut to a page, 10,000 segments took 370 ms.
+    """
+    there = Segment.objects.select_related("cohort", "last_sync").in_bulk(list(ids))
+    return [there[each] for each in ids if each in there]
 
 
 def describe(segments: Sequence[Segment], *, today: date) -> list[SegmentRow]:

@@ -55,7 +55,11 @@ class Ledger:
     """Reads one project."""
 
     def __init__(
-        self, *, connection: psycopg.Connection[Any], public_id: str, connect: Callable[[], psycopg.Connection[Any]] | None = None
+        self,
+        *,
+        connection: psycopg.Connection[Any],
+        public_id: str,
+        connect: Callable[[], psycopg.Connection[Any]] | None = None,
     ) -> None:
         self._connection, self._public_id, self._connect = connection, public_id, connect
 

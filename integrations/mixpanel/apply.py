@@ -56,7 +56,11 @@ class People:
 
     def place(self, said: Person) -> int:
         """Return the place of a person; what is said of somebody again is heard last."""
-        first = self._known[said.kind].setdefault(said.identity, said)
+        known = self._known[said.kind]
+        first = known.setdefault(said.identity, said)
+        if first.mixpanel_id is not None and said.mixpanel_id not in {None, first.mixpanel_id}:
+            # two distinct ids beside one identity: each is remembered, so each has a row
+            first = known.setdefault(f"{said.identity}\0{said.mixpanel_id}", said)
         if first is said:
             said.place = len(self.rows)
             self.rows.append(said)

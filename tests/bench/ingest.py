@@ -31,12 +31,12 @@ BARE_PAGES: Final = 300
 
 @dataclass(slots=True)
 class Measured:
-    """What a sync took: seconds from the first request to the last page applied, seconds of each answer, seconds of CPU."""
+    """What a sync took: seconds from the first request to the last page applied, of each answer, of CPU by part."""
 
     people: int
     seconds: float
     answers: list[float]
-    cpu: float
+    cpu: dict[str, float]
 
     @property
     def per_second(self) -> float:
@@ -46,7 +46,11 @@ class Measured:
     @property
     def cpu_us(self) -> float:
         """Microseconds of CPU a person."""
-        return self.cpu / self.people * 1e6
+        return sum(self.cpu.values()) / self.people * 1e6
+
+    def cpu_by_part(self) -> str:
+        """Name what each part took of it."""
+        return ", ".join(f"{part} {seconds / self.people * 1e6:.1f}" for part, seconds in self.cpu.items() if part != "beat")
 
 
 @dataclass(slots=True)
@@ -70,7 +74,7 @@ class Bench:
         answers = []
         self.sender.close()  # the server does not keep an idle connection; the next request opens one
         floors.checkpoint(self.database)
-        cpu = processes.cpu_seconds(self.installed.roots)
+        cpu = self._cpu()
         begun = time.perf_counter()
         for action, crowd in crowds.items():
             for number, members in enumerate(crowd.members(), 1):
@@ -82,9 +86,12 @@ class Bench:
                     sys.exit(f"Page {number} of {session} was answered {answer.status}: {answer.body}")
         self._await(session=session, pages=sum(crowd.pages for crowd in crowds.values()))
         seconds = time.perf_counter() - begun
-        cpu = processes.cpu_seconds(self.installed.roots) - cpu
+        used = {part: after - cpu[part] for part, after in self._cpu().items()}
         self._check(session=session, people=sum(crowd.count for crowd in crowds.values()), moved=moved)
-        return Measured(sum(crowd.count for crowd in crowds.values()), seconds, answers, cpu)
+        return Measured(sum(crowd.count for crowd in crowds.values()), seconds, answers, used)
+
+    def _cpu(self) -> dict[str, float]:
+        return {part: processes.cpu_seconds(root) for part, root in self.installed.roots().items()}
 
     def _await(self, *, session: str, pages: int) -> None:
         last, since = -1, time.monotonic()
@@ -179,6 +186,10 @@ def _p99(seconds: Sequence[float]) -> float:
     return quantiles(seconds, n=100)[98] if len(seconds) > 1 else seconds[0]
 
 
+def _watched(installed: Installation) -> processes.PeakMemory:
+    return processes.PeakMemory({part: installed.locks[part] for part in ("web", "worker")})
+
+
 def measure(*, members: int, folder: Path) -> Result:
     """Make the people, start an installation, send, stop it."""
     people = People(folder)
@@ -190,9 +201,9 @@ def measure(*, members: int, folder: Path) -> Result:
     leaving = people.first_of(crowd, max(members // 100, 1))
     joining = people.new(max(members // 100, 1))
     print("Starting database, broker, web server, worker and beat.", flush=True)
-    with installation.running() as installed, processes.PeakMemory(installed.locks) as memory:
-        if installed.not_here:
-            print(f"On another machine, so without its CPU: {' and '.join(installed.not_here)}.", flush=True)
+    with installation.running() as installed, _watched(installed) as memory:
+        for part in (part for part, pid in installed.servers.items() if pid is None):
+            print(f"The {part} is on another machine: its CPU is not counted.", flush=True)
         bench = Bench(installed)
         print("Warming up.", flush=True)
         for number, each in enumerate(warm):
@@ -242,6 +253,8 @@ def table(result: Result) -> list[str]:
             for size in result.fresh
         ),
         ("CPU a member, the same again", f"{result.refresh.cpu_us:.1f} us", None),
+        ("  new people, by part", result.largest.cpu_by_part(), None),
+        ("  the same again, by part", result.refresh.cpu_by_part(), None),
         *((f"memory of the largest {part} process", f"{mb:.0f} MB", None) for part, mb in result.memory.items()),
     ]
     return [f"{what:36} {figure:>32} {'' if ratio is None else f'x {ratio:.2f}':>10}" for what, figure, ratio in rows]

@@ -41,9 +41,14 @@ class Installation:
     project_id: str
     passcode: str
     database: psycopg.Connection[Any]
-    roots: list[int]  # the processes from which all of its processes descend
-    locks: dict[str, Path]
-    not_here: list[str]  # servers on another machine, whose CPU cannot be seen
+    # The first process of the database and of the broker, None on another machine, whose CPU cannot be seen.
+    servers: dict[str, int | None]
+    locks: dict[str, Path]  # of the product's own programs: where the number of the first process stands
+
+    def roots(self) -> dict[str, int]:
+        """Return the first process of each part; all others descend from one of them."""
+        programs = {part: int(lock.read_text()) for part, lock in self.locks.items()}
+        return programs | {part: pid for part, pid in self.servers.items() if pid is not None}
 
 
 @contextmanager
@@ -57,41 +62,32 @@ def running() -> Iterator[Installation]:
             env |= {"MUSTER_HOME": str(home), "BIND": "127.0.0.1", "PORT": "0"}
             env |= {"DATABASE_URL": database_url} if os.environ.get("DATABASE_URL") else {}
             env |= {"REDIS_URL": redis_url} if os.environ.get("REDIS_URL") else {}
-            with _launched(home, env) as (pid, address):
+            with _launched(home, env) as address:
                 project = json.loads(_manage("create_project", "Bench", "--json", env=env))
                 with psycopg.connect(database_url, autocommit=True) as connection, redis.Redis.from_url(redis_url) as broker:
-                    yield _describe(home=home, pid=pid, address=address, project=project, connection=connection, broker=broker)
+                    yield Installation(
+                        address=address,
+                        project_id=project["project_id"],
+                        passcode=project["passcode"],
+                        database=connection,
+                        servers=_find_servers(connection, broker),
+                        locks={part: home / "run" / f"{part}.lock" for part in ("web", "worker", "beat")},
+                    )
     finally:
         shutil.rmtree((home / "postgres").resolve(), ignore_errors=True)  # a link where the folder is closed to its account
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _describe(
-    *,
-    home: Path,
-    pid: int,
-    address: tuple[str, int],
-    project: dict[str, str],
-    connection: psycopg.Connection[Any],
-    broker: redis.Redis,
-) -> Installation:
-    ours = processes.trees([pid])
+def _find_servers(connection: psycopg.Connection[Any], broker: redis.Redis) -> dict[str, int | None]:
     backend, valkey = connection.info.backend_pid, int(broker.info("server")["process_id"])
-    roots, not_here = [pid], []
-    for title, root, known in (
-        ("database", processes.parent(backend), processes.name(backend) == "postgres"),
-        ("broker", valkey, processes.name(valkey) in {"valkey-server", "redis-server"}),
-    ):
-        if not known:
-            not_here.append(title)
-        elif root not in ours:
-            roots.append(root)
-    locks = {part: home / "run" / f"{part}.lock" for part in ("web", "worker")}
-    return Installation(address, project["project_id"], project["passcode"], connection, roots, locks, not_here)
+    return {
+        "database": processes.parent(backend) if processes.name(backend) == "postgres" else None,
+        "broker": valkey if processes.name(valkey) in {"valkey-server", "redis-server"} else None,
+    }
 
 
 @contextmanager
-def _launched(home: Path, env: dict[str, str]) -> Iterator[tuple[int, tuple[str, int]]]:
+def _launched(home: Path, env: dict[str, str]) -> Iterator[tuple[str, int]]:
     """Run `manage.py up` in a session of its own, so that Ctrl-C reaches it through us alone."""
     said = home / "up.log"
     with said.open("wb") as log:
@@ -106,7 +102,7 @@ def _launched(home: Path, env: dict[str, str]) -> Iterator[tuple[int, tuple[str,
                 sys.exit(f"The installation did not start:\n{text}")
             time.sleep(0.05)
         place = urlsplit(text.partition(READY)[2].split()[0])
-        yield launcher.pid, (place.hostname or "", place.port or 80)
+        yield place.hostname or "", place.port or 80
     finally:
         launcher.send_signal(signal.SIGTERM)
         try:

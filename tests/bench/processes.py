@@ -4,7 +4,6 @@ import ctypes
 import os
 import threading
 import time
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -30,14 +29,14 @@ def _processes() -> dict[int, _Process]:
     return found
 
 
-def trees(roots: Iterable[int]) -> dict[int, _Process]:
-    """Return these processes and everything below them."""
+def tree(root: int) -> dict[int, _Process]:
+    """Return a process and everything below it."""
     everything = _processes()
     children: dict[int, list[int]] = {}
     for pid, process in everything.items():
         children.setdefault(process.parent, []).append(pid)
     found: dict[int, _Process] = {}
-    waiting = list(roots)
+    waiting = [root]
     while waiting:
         pid = waiting.pop()
         if pid in everything and pid not in found:
@@ -46,9 +45,9 @@ def trees(roots: Iterable[int]) -> dict[int, _Process]:
     return found
 
 
-def cpu_seconds(roots: Iterable[int]) -> float:
-    """Return the CPU that trees of processes have used, their children that have ended included."""
-    return sum(process.children_ended + _clock(pid) for pid, process in trees(roots).items())
+def cpu_seconds(root: int) -> float:
+    """Return the CPU that a tree of processes has used, its children that have ended included."""
+    return sum(process.children_ended + _clock(pid) for pid, process in tree(root).items())
 
 
 def _clock(pid: int) -> float:
@@ -108,7 +107,7 @@ class PeakMemory:
         """Look once."""
         for part, lock in self._locks.items():
             with suppress(OSError, ValueError):  # it is just being started again
-                self.peaks[part] = max(self.peaks[part], *map(_peak_mb, trees([int(lock.read_text())])))
+                self.peaks[part] = max(self.peaks[part], *map(_peak_mb, tree(int(lock.read_text()))))
 
     def _watch(self) -> None:
         while not self._ended.wait(self.EVERY):

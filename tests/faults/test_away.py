@@ -12,7 +12,9 @@ pytestmark = pytest.mark.faults
 
 def test_without_its_database_the_webhook_answers_503_in_its_envelope_and_loses_nothing(tree: Tree) -> None:
     sender = tree.project()
-    bodies = [json.dumps(page("members", people(*names), number=number, of=2)).encode() for number, names in ((1, "ab"), (2, "cd"))]
+    bodies = [
+        json.dumps(page("members", people(*names), number=number, of=2)).encode() for number, names in ((1, "ab"), (2, "cd"))
+    ]
     wait_until(lambda: sender.post(bodies[0]).status == 200, what="the first page to be taken")
     tree.kill("postgres")
     try:

@@ -36,6 +36,12 @@ def _program(name: str) -> list[str]:
     return [sys.executable, "-m", "celery", "-A", "config", name, "--loglevel", "warning", *options[name]]
 
 
+def _pause(seconds: float) -> bool:
+    """Wait; nobody asks to stop meanwhile."""
+    time.sleep(seconds)
+    return False
+
+
 class Tree:
     """The processes by name: postgres, valkey, web, worker, beat."""
 
@@ -62,8 +68,10 @@ class Tree:
     def start(self, name: str) -> None:
         """Start one; a server answers when this returns."""
         server = self.servers.get(name)
-        child = Child(name=name, title=name, home=self.home, orphan_signal=signal.SIGKILL if server is None else server.stop_signal)
-        child.await_predecessor(pause=lambda seconds: time.sleep(seconds) is not None)
+        child = Child(
+            name=name, title=name, home=self.home, orphan_signal=signal.SIGKILL if server is None else server.stop_signal
+        )
+        child.await_predecessor(pause=_pause)
         if server is None:
             fds = (self._listener.fileno(),) if name == "web" else ()
             assert threading.current_thread() is threading.main_thread()  # it would end with any other

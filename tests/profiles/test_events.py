@@ -21,6 +21,7 @@ def test_an_event_for_all_is_one_batch_and_a_row_a_person(harbour: Project) -> N
         source_id=9,
         at=timezone.now(),
     )
+    assert batch_id is not None
     batch = EventBatch.objects.get(pk=batch_id)
     assert (batch.count, batch.properties, batch.source, batch.source_id) == (3, {"Action": "Added"}, "Mixpanel", 9)
     rows = Event.objects.filter(batch=batch)
@@ -47,8 +48,13 @@ def test_an_event_for_nobody_is_none(harbour: Project) -> None:
 def test_recorded_events_keep_their_own_times_and_properties(harbour: Project) -> None:
     now = timezone.now()
     early = now - timedelta(days=2)
-    sent = [(1, early, {"Amount": 10}), (2, now, {"Amount": 2.5, "Item": "Mug"}), (1, now, {})]
+    sent: list[tuple[int, datetime, dict[str, object]]] = [
+        (1, early, {"Amount": 10}),
+        (2, now, {"Amount": 2.5, "Item": "Mug"}),
+        (1, now, {}),
+    ]
     batch_id = events.record(project_id=harbour.pk, name="Charged", events=sent, source="SDK", source_id=None, at=now)
+    assert batch_id is not None
     rows = Event.objects.filter(batch_id=batch_id).order_by("pk")
     assert [(row.profile_id, row.at, row.properties) for row in rows] == sent
     assert EventBatch.objects.get(pk=batch_id).count == 3
@@ -63,7 +69,12 @@ def test_the_name_of_an_event_is_known_once_a_project(harbour: Project, elsewher
 
 def test_partitions_are_made_for_the_months_that_are_missing_and_only_once() -> None:
     first, last = date(2031, 11, 15), date(2032, 2, 1)
-    assert events.make_partitions(first=first, last=last) == ["event_2031_11", "event_2031_12", "event_2032_01", "event_2032_02"]
+    assert events.make_partitions(first=first, last=last) == [
+        "event_2031_11",
+        "event_2031_12",
+        "event_2032_01",
+        "event_2032_02",
+    ]
     assert events.make_partitions(first=first, last=last) == []
 
 

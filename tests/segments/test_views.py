@@ -348,7 +348,9 @@ def test_syncs_are_filtered_by_state(as_mara: Client, harbour: Project, make_seg
 @pytest.mark.parametrize("query", ["?show=nothing", "?line=0", "?line=99999999999999999999", "?show=%00", "?show=rejected"])
 def test_no_query_breaks_a_sync(as_mara: Client, harbour: Project, make_segment: MakeSegment, query: str) -> None:
     segment = make_segment("Cart Drop off", rejected=1)
-    SyncReject.objects.create(sync_id=segment.last_sync_id, severity=1, position=1, member="{}", code="no_id", reason="No id.")
+    SyncReject.objects.create(
+        sync_id=segment.last_sync_id or 0, severity=1, position=1, member="{}", code="no_id", reason="No id."
+    )
     assert as_mara.get(at("sync", harbour, segment.pk, segment.last_sync_id or 0) + query).status_code == 200
     assert as_mara.get(at("segment", harbour, segment.pk) + query.replace("show", "property")).status_code == 200
 

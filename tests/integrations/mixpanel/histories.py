@@ -32,22 +32,21 @@ PEOPLE = 9
 
 
 def _member(number: int, form: int, value: int) -> Member:
-    ids = ({"mixpanel_distinct_id": f"d{number}"}, {"$CleverTap_user_id": f"u{number}"})
-    both = {"mixpanel_distinct_id": f"d{number}", "$CleverTap_user_id": f"u{number}"}
-    who = (ids[0], ids[0], ids[1], both)[form]
+    """Return a person in one of the forms they come in. Everybody has one own id and two distinct ids."""
+    own = {"$CleverTap_user_id": f"u{number}"}
+    distinct, second = {"mixpanel_distinct_id": f"d{number}"}, {"mixpanel_distinct_id": f"e{number}"}
+    who = (distinct, distinct, own, own | distinct, second, own | second)[form]
     return {**who, "Score": value} if value else dict(who)
 
 
-members = st.builds(_member, st.integers(0, PEOPLE - 1), st.integers(0, 3), st.integers(0, 3))
+members = st.builds(_member, st.integers(0, PEOPLE - 1), st.integers(0, 5), st.integers(0, 3))
 member_lists = st.lists(members, max_size=6).map(tuple)
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
     """Draw what two cohorts' sender does: sessions of several kinds, their pages in any order, some never, some twice."""
-    sessions: list[list[Sent]] = []
-    for number in range(draw(st.integers(2, 9))):
-        sessions.append(_session(draw, number))
+    sessions = [_session(draw, number) for number in range(draw(st.integers(2, 9)))]
     order = draw(st.randoms(use_true_random=False))
     history: History = []
     open_sessions = [list(pages) for pages in sessions]

@@ -102,7 +102,12 @@ class Oracle:
         for cohort, events in twin.events.items():
             person.events.setdefault(cohort, []).extend(events)
         for known in self.cohorts.values():
-            sets = [known.members, known.added, known.removed, *(named for each in known.lists.values() for named in each.named.values())]
+            sets = [
+                known.members,
+                known.added,
+                known.removed,
+                *(named for each in known.lists.values() for named in each.named.values()),
+            ]
             for each in sets:
                 if twin in each:
                     each.discard(twin)
@@ -111,7 +116,9 @@ class Oracle:
 
     # ---- what a page does
 
-    def take(self, *, cohort: str, session: str, action: str, number: int, total: int | None, members: Sequence[Member]) -> None:
+    def take(
+        self, *, cohort: str, session: str, action: str, number: int, total: int | None, members: Sequence[Member]
+    ) -> None:
         """Take a page that was answered 200."""
         self._clock += 1
         content = repr([sorted(member.items()) for member in members])
@@ -129,7 +136,7 @@ class Oracle:
         # only now: a later member of the page may have told who an earlier one is
         named = {found for member in members if (found := self._find(member)) is not None}
         if action == "members":
-            self._list_page(cohort, known, session, number, total, named, members)
+            self._list_page(cohort, known, session, number=number, total=total, named=named, members=members)
         elif action == "add_members":
             known.exists = True
             known.added |= named
@@ -151,7 +158,15 @@ class Oracle:
         return known.lists[session] is known.newest and not known.lists[session].closed
 
     def _list_page(
-        self, name: str, known: Cohort, session: str, number: int, total: int | None, named: set[Person], members: Iterable[Member]
+        self,
+        name: str,
+        known: Cohort,
+        session: str,
+        *,
+        number: int,
+        total: int | None,
+        named: set[Person],
+        members: Iterable[Member],
     ) -> None:
         current = known.lists[session]
         current.named[number] = named

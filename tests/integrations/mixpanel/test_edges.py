@@ -367,7 +367,9 @@ def test_a_replay_changes_only_what_differs_from_today(mixpanel: Partner) -> Non
     assert mixpanel.members("a", "b").status == 200
     assert mixpanel.remove("a", session="two").status == 200
     story = mixpanel.story()
-    inbox.replay(sync=Segment.objects.get(project=mixpanel.project).syncs.get(pk=story.syncs[0]["id"]), now=story.syncs[1]["received_at"])
+    inbox.replay(
+        sync=Segment.objects.get(project=mixpanel.project).syncs.get(pk=story.syncs[0]["id"]), now=story.syncs[1]["received_at"]
+    )
     story = mixpanel.story()
     assert (story.members, story.events[2:]) == ({"a", "b"}, ["Removed a", "Added a"])
     assert story.statuses == ["complete", "complete", "complete"]

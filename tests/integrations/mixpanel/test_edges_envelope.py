@@ -95,7 +95,9 @@ def test_what_is_no_page_is_refused_with_its_action_and_changes_nothing(mixpanel
 
 def test_a_page_of_which_nobody_can_be_taken_is_refused_with_the_reason(mixpanel: Partner) -> None:
     assert mixpanel.members("kept", session_id="before").status == 200
-    answer = mixpanel.send(page("members", [{"email": "a@harbour.example"}, 7, {"mixpanel_distinct_id": True}], session_id="bad"))
+    answer = mixpanel.send(
+        page("members", [{"email": "a@harbour.example"}, 7, {"mixpanel_distinct_id": True}], session_id="bad")
+    )
     assert (answer.status, answer.body["action"]) == (400, "members")
     assert "mixpanel_distinct_id" in answer.body["error"]["message"]
     assert mixpanel.story().members == {"kept"}
@@ -160,7 +162,9 @@ def test_page_numbers_may_be_numerals(mixpanel: Partner, number: Any, of: Any) -
     assert (story.members, story.events) == ({"b"}, ["Added a", "Added b", "Removed a"])
 
 
-@pytest.mark.parametrize("info", [..., None, {}, {"total_pages": None, "page_count": None}], ids=["missing", "null", "empty", "nulls"])
+@pytest.mark.parametrize(
+    "info", [..., None, {}, {"total_pages": None, "page_count": None}], ids=["missing", "null", "empty", "nulls"]
+)
 def test_a_list_without_page_info_adds_and_never_removes(mixpanel: Partner, info: Any) -> None:
     assert mixpanel.members("a", "b", session_id="one").status == 200
     assert mixpanel.members("b", "c", session_id="two", page_info=info).status == 200

@@ -33,7 +33,15 @@ def test_each_member_with_an_unusable_id_is_rejected_with_its_reason(mixpanel: P
 
 
 def test_a_malformed_own_id_rejects_the_member_although_the_distinct_id_is_good(mixpanel: Partner) -> None:
-    members = [*people("good"), own(1.5, "d1"), own(True, "d2"), own(" ", "d3"), own("\0", "d4"), own([], "d5"), own({}, "d6")]
+    members = [
+        *people("good"),
+        own(1.5, "d1"),
+        own(bool(1), "d2"),
+        own(" ", "d3"),
+        own("\0", "d4"),
+        own([], "d5"),
+        own({}, "d6"),
+    ]
     assert mixpanel.send(page("members", members)).status == 200
     assert mixpanel.story().members == {"good"}
     assert mixpanel.ledger.identities() == {"good"}
@@ -192,7 +200,26 @@ def test_a_removal_updates_no_properties(mixpanel: Partner) -> None:
     assert ben["email"] == "ben@harbour.example"
 
 
-ODD = ["\\N", "\\.", "a\\b", "a\tb", "a\nb", "a\r\nb", "\u2028", "\x0b", '"', "'", "null", "{}", "🛒", "%s", "%(a)s", "a,b", "\x7f", "-1"]
+ODD = [
+    "\\N",
+    "\\.",
+    "a\\b",
+    "a\tb",
+    "a\nb",
+    "a\r\nb",
+    "\u2028",
+    "\x0b",
+    '"',
+    "'",
+    "null",
+    "{}",
+    "🛒",
+    "%s",
+    "%(a)s",
+    "a,b",
+    "\x7f",
+    "-1",
+]
 
 
 def test_odd_characters_come_through_as_they_are(mixpanel: Partner) -> None:

@@ -31,7 +31,9 @@ def test_the_handshake_connects_and_names_the_project(mixpanel: Partner, harbour
     assert _state(mixpanel).state == Connection.State.CONNECTED
 
 
-def test_a_wrong_passcode_and_an_unknown_project_read_the_same(mixpanel: Partner, harbour: Project, harbour_passcode: str) -> None:
+def test_a_wrong_passcode_and_an_unknown_project_read_the_same(
+    mixpanel: Partner, harbour: Project, harbour_passcode: str
+) -> None:
     details = {"project_id": harbour.public_id, "passcode": harbour_passcode, "region": "eu1"}
     wrong = [mixpanel.connect({**details, "passcode": "wrong"}), mixpanel.connect({**details, "project_id": "AAA-AAA-AAAA"})]
     assert [answer.status for answer in wrong] == [401, 401]

@@ -61,11 +61,8 @@ class World:
         if count == 0:
             return False
         times = did.get("times") or {"op": "at_least", "value": 1}
-        return {
-            "at_least": count >= times["value"],
-            "at_most": count <= times["value"],
-            "exactly": count == times["value"],
-        }[times["op"]]
+        asked = int(times["value"])
+        return bool({"at_least": count >= asked, "at_most": count <= asked, "exactly": count == asked}[times["op"]])
 
     def is_within(self, within: Query | None, at: datetime) -> bool:
         if within is None:
@@ -86,29 +83,27 @@ class World:
         return any(self.element_satisfies(op, condition["value"], each) for each in elements)
 
     def element_satisfies(self, op: str, value: Any, stored: Any) -> bool:
-        if op == "equals":
-            return same(value, stored)
-        if op == "in":
-            return any(same(each, stored) for each in value)
-        if op == "contains":
-            return isinstance(stored, str) and value.lower() in stored.lower()
-        if op == "starts_with":
-            return isinstance(stored, str) and stored.lower().startswith(value.lower())
-        if op in {"before", "after"} or (op == "between" and isinstance(value[0], str)):
-            moment = self.moment(stored)
-            if moment is None:
-                return False
-            if op == "between":
-                return self.span(value[0])[0] <= moment <= self.span(value[1])[1]
-            start, end = self.span(value)
-            return moment < start if op == "before" else moment > end
+        if op in {"equals", "in"}:
+            return any(same(each, stored) for each in (value if op == "in" else [value]))
+        if op in {"contains", "starts_with"}:
+            place = stored.lower().find(value.lower()) if isinstance(stored, str) else -1
+            return place == 0 if op == "starts_with" else place >= 0
+        if op in {"before", "after"} or (isinstance(value, list) and isinstance(value[0], str)):
+            return self.moment_satisfies(op, value, stored)
         if isinstance(stored, bool) or not isinstance(stored, int | float):
             return False
-        return {
-            "greater_than": lambda: stored > value,
-            "less_than": lambda: stored < value,
-            "between": lambda: value[0] <= stored <= value[1],
-        }[op]()
+        if op == "between":
+            return bool(value[0] <= stored <= value[1])
+        return bool(stored > value if op == "greater_than" else stored < value)
+
+    def moment_satisfies(self, op: str, value: Any, stored: Any) -> bool:
+        moment = self.moment(stored)
+        if moment is None:
+            return False
+        if op == "between":
+            return self.span(value[0])[0] <= moment <= self.span(value[1])[1]
+        start, end = self.span(value)
+        return moment < start if op == "before" else moment > end
 
     def span(self, text: str) -> tuple[datetime, datetime]:
         """Return the first and last instant of what a text names: a day, or a moment."""

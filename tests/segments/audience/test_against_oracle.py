@@ -21,7 +21,7 @@ from segments.people_search import find_people, people_in
 from tests.segments.audience.oracle import Query, World
 from tests.segments.audience.worlds import NOW, queries, worlds
 
-EXAMPLES = {"default": 150, "thorough": 20_000}[os.environ.get("HYPOTHESIS_PROFILE", "default")]
+EXAMPLES = {"default": 60, "thorough": 20_000}[os.environ.get("HYPOTHESIS_PROFILE", "default")]
 
 
 class Everything:
@@ -86,7 +86,7 @@ def holds_for(tree: Expression, project: Project) -> list[tuple[str, Any]]:
     max_examples=EXAMPLES,
     deadline=None,
     database=None,
-    derandomize=EXAMPLES == 150,
+    derandomize=EXAMPLES == 60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(world=worlds(), asked=st.lists(queries, min_size=1, max_size=6))

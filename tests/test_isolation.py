@@ -1,0 +1,232 @@
+"""No address shows another project's data. Charlie tries all of them; an address that is missing in the tables fails."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from profiles.models import Passcode, Project, User
+from segments.models import Segment, Sync
+from tests.cast import Partner
+from tests.sender import basic, page
+
+PERSON, COHORT = "harbour-secret-person", "Harbour secret cohort"
+
+# Below /p/{Project ID}/: what may be sent there beside GET.
+PAGES: dict[str, list[str]] = {
+    "connection-summary/": [],
+    "profiles/<path:identity>/": [],
+    "segments/": [],
+    "segments/<int:segment_id>/": [],
+    "segments/<int:segment_id>/by-property/": [],
+    "segments/<int:segment_id>/delete/": ["POST"],
+    "segments/<int:segment_id>/people/": [],
+    "segments/<int:segment_id>/reachability/": [],
+    "segments/<int:segment_id>/syncs/<int:sync_id>/": [],
+    "segments/<int:segment_id>/syncs/<int:sync_id>/replay/": ["POST"],
+    "segments/<int:segment_id>/syncs/<int:sync_id>/retry/": ["POST"],
+    "segments/syncs/": [],
+    "segments/syncs/<int:sync_id>/": [],
+    "segments/syncs/<int:sync_id>/replay/": ["POST"],
+    "segments/syncs/<int:sync_id>/retry/": ["POST"],
+    "settings/project/": [],
+    "settings/project/calls/": [],
+    "settings/project/details/": ["POST"],
+    "settings/project/passcodes/": ["POST"],
+    "settings/project/passcodes/<int:passcode_id>/revoke/": ["POST"],
+    "settings/project/passcodes/<int:passcode_id>/rotate/": ["POST"],
+    "settings/project/state/": [],
+    "settings/project/test-cohort/": ["POST"],
+    "settings/project/test-cohort/remove/": ["POST"],
+}
+
+# Below /api/v1/: each method with the body it takes.
+API: dict[str, dict[str, Any]] = {
+    "connections/mixpanel/": {"GET": None, "PUT": {"mass_removal_guard_pct": None, "late_after_minutes": None}},
+    "people/search/": {"POST": {"all": [{"did": {"event": "Partner Sync"}}]}},
+    "profiles/<path:identity>/": {"GET": None},
+    "profiles/<path:identity>/events/": {"GET": None},
+    "segments/": {"GET": None},
+    "segments/<int:segment_id>/": {"GET": None, "DELETE": None},
+    "segments/<int:segment_id>/members/": {"GET": None},
+    "segments/<int:segment_id>/stats/": {"GET": None},
+    "syncs/": {"GET": None},
+    "syncs/<int:sync_id>/": {"GET": None},
+    "syncs/<int:sync_id>/replay/": {"POST": None},
+}
+OPEN = {"health/"}  # says nothing of any project
+
+
+@dataclass(frozen=True)
+class Harbour:
+    """What there is to be seen in Harbour Goods, and what tells that it was seen."""
+
+    parts: dict[str, str]
+    words: tuple[str, ...]
+
+    def fill(self, route: str) -> str:
+        """Return the path of a route, with the ids of Harbour Goods."""
+        for name, value in self.parts.items():
+            for kind in ("int", "path", "str"):
+                route = route.replace(f"<{kind}:{name}>", value)
+        assert "<" not in route, f"{route} names something this test knows nothing of"
+        return route
+
+    def shows(self, content: bytes) -> bool:
+        """Tell whether an answer holds a word of Harbour Goods."""
+        return any(word in content.decode() for word in self.words)
+
+
+def _routes(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[tuple[str, Any]]:
+    for each in patterns:
+        route = before + str(each.pattern)
+        if isinstance(each, URLResolver):
+            yield from _routes(each.url_patterns, route)
+        else:
+            yield route, each.callback
+
+
+def _below(prefix: str) -> dict[str, Any]:
+    return {
+        route.removeprefix(prefix): view for route, view in _routes(get_resolver().url_patterns) if route.startswith(prefix)
+    }
+
+
+@pytest.fixture
+def seen(mixpanel: Partner, harbour: Project) -> Harbour:
+    """Harbour Goods with a cohort, a person, a sync and a passcode."""
+    member = {"$CleverTap_user_id": PERSON, "email": "secret@harbour.example"}
+    assert mixpanel.send(page("members", [member], name=COHORT)).status == 200
+    mixpanel.apply()
+    parts = {
+        "identity": PERSON,
+        "segment_id": str(Segment.objects.get(project=harbour).pk),
+        "sync_id": str(Sync.objects.get(project=harbour).pk),
+        "passcode_id": str(Passcode.objects.get(project=harbour).pk),
+    }
+    return Harbour(parts, (PERSON, COHORT, harbour.public_id, "Harbour Goods", "secret@harbour.example"))
+
+
+@pytest.fixture
+def charlies(client: Client, charlie: User) -> Client:
+    """Charlie's browser."""
+    client.force_login(charlie, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def test_every_address_of_a_project_stands_in_the_table() -> None:
+    assert set(_below("p/<str:project_id>/")) == set(PAGES)
+    assert set(_below("api/v1/")) - OPEN == set(API)
+
+
+def test_every_page_of_a_project_says_which_role_it_needs() -> None:
+    assert [route for route, view in _below("p/<str:project_id>/").items() if not hasattr(view, "needs_role")] == []
+
+
+def _try_pages(client: Client, seen: Harbour, public_id: str, *, only_ids: bool) -> dict[str, int]:
+    answers = {}
+    for route, more in PAGES.items():
+        if only_ids and "<" not in route:
+            continue
+        for method in ["GET", *more]:
+            response = client.generic(method, f"/p/{public_id}/{seen.fill(route)}")
+            answers[f"{method} {route}"] = response.status_code
+            assert not seen.shows(response.content), route
+    return answers
+
+
+def test_nobody_else_gets_a_page_of_a_project(seen: Harbour, harbour: Project, charlies: Client) -> None:
+    words = Harbour(seen.parts, tuple(word for word in seen.words if word != harbour.public_id))
+    answers = _try_pages(charlies, words, harbour.public_id, only_ids=False)
+    assert {address: status for address, status in answers.items() if status != 404} == {}
+
+
+def test_the_ids_of_another_project_lead_nowhere_in_ones_own(seen: Harbour, elsewhere: Project, charlies: Client) -> None:
+    answers = _try_pages(charlies, seen, elsewhere.public_id, only_ids=True)
+    assert {address: status for address, status in answers.items() if status not in {404, 405}} == {}
+    assert {address: status for address, status in answers.items() if status == 405 and address.startswith("POST")} == {}
+
+
+def test_ones_own_lists_show_nothing_of_another_project(seen: Harbour, elsewhere: Project, charlies: Client) -> None:
+    answers = {}
+    for route, more in PAGES.items():
+        if "<" not in route and not more:
+            response = charlies.get(f"/p/{elsewhere.public_id}/{route}", headers={"HX-Request": "true"})
+            answers[route] = response.status_code
+            assert not seen.shows(response.content), route
+    assert {route: status for route, status in answers.items() if status != 200} == {}
+
+
+def test_who_is_not_signed_in_is_sent_to_the_sign_in(seen: Harbour, harbour: Project, client: Client) -> None:
+    for route, more in PAGES.items():
+        for method in ["GET", *more]:
+            response = client.generic(method, f"/p/{harbour.public_id}/{seen.fill(route)}")
+            assert (response.status_code, response["Location"].partition("?")[0]) == (302, "/sign-in/"), route
+
+
+def test_nothing_of_it_has_changed_after_all_that(seen: Harbour, harbour: Project, charlies: Client, mixpanel: Partner) -> None:
+    _try_pages(charlies, Harbour(seen.parts, ()), harbour.public_id, only_ids=False)
+    _call_api(charlies, seen, "", headers={})
+    assert mixpanel.story().members == {PERSON}
+    assert len(mixpanel.story().syncs) == 1
+    assert Passcode.objects.filter(project=harbour, revoked_at=None).count() == 1
+
+
+# ---- the API
+
+
+def _call_api(client: Client, seen: Harbour, query: str, *, headers: dict[str, str]) -> dict[str, int]:
+    answers = {}
+    for route, methods in API.items():
+        for method, body in methods.items():
+            data = b"" if body is None else json.dumps(body).encode()
+            path = f"/api/v1/{seen.fill(route)}{query}"
+            response = client.generic(method, path, data, content_type="application/json", headers=headers)
+            answers[f"{method} {route}"] = response.status_code
+            shown = response.content.replace(PERSON.encode(), b"") if response.status_code == 404 else response.content
+            assert not seen.shows(shown), route
+            assert response["Content-Type"].startswith("application/json") or response.status_code == 204, route
+    return answers
+
+
+def test_the_api_of_another_project_finds_none_of_these_ids(seen: Harbour, elsewhere: Project, elsewhere_passcode: str) -> None:
+    header = {"Authorization": basic(elsewhere.public_id, elsewhere_passcode)}
+    answers = _call_api(Client(), seen, "", headers=header)
+    assert {a: status for a, status in answers.items() if "<" in a and status != 404} == {}
+    # a query may name an event that this project has never seen: that is refused with its place
+    assert {a: status for a, status in answers.items() if "<" not in a and status not in {200, 400}} == {}
+
+
+def test_a_session_finds_none_of_them_either(seen: Harbour, charlies: Client) -> None:
+    answers = _call_api(charlies, seen, "", headers={})
+    assert {a: status for a, status in answers.items() if "<" in a and status not in {403, 404}} == {}
+
+
+def test_naming_another_project_is_answered_like_nobodys(
+    seen: Harbour, harbour: Project, elsewhere: Project, elsewhere_passcode: str, charlies: Client
+) -> None:
+    words = Harbour(seen.parts, tuple(word for word in seen.words if word != harbour.public_id))
+    header = {"Authorization": basic(elsewhere.public_id, elsewhere_passcode)}
+    for client, headers in ((charlies, {}), (Client(), header)):
+        answers = _call_api(client, words, f"?project={harbour.public_id}", headers=headers)
+        # without the token of a form a session may not even ask
+        assert {a: status for a, status in answers.items() if status not in {403, 404}} == {}
+        assert {a: status for a, status in answers.items() if a.startswith("GET") and status != 404} == {}
+
+
+def test_the_api_answers_nobody_without_credentials(seen: Harbour) -> None:
+    for headers in ({}, {"Authorization": "Basic eDp5"}):
+        answers = _call_api(Client(), seen, "", headers=headers)
+        assert {address: status for address, status in answers.items() if status != 401} == {}
+
+
+def test_mixpanel_of_another_project_changes_nothing_here(seen: Harbour, mixpanel: Partner, other_mixpanel: Partner) -> None:
+    assert other_mixpanel.members("x", session_id="theirs").status == 200
+    assert other_mixpanel.send(page("remove_members", [{"$CleverTap_user_id": PERSON}], session_id="out")).status == 200
+    other_mixpanel.apply()
+    assert mixpanel.story().members == {PERSON}
+    assert seen.parts["segment_id"] == str(Segment.objects.get(project=mixpanel.project).pk)
