@@ -1,5 +1,6 @@
 """What pages and the API read of people: who an id leads to, what is known of them, what they did."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,9 +44,9 @@ class EventRow:
     source_id: int | None
 
     @property
-    def segment_name(self) -> str:
-        """Return the segment that a Partner Sync event is about."""
-        return str(self.properties.get("Partner Segment Name", ""))
+    def words(self) -> list[tuple[str, str]]:
+        """Return the properties as a page shows them."""
+        return [(name, in_words(value)) for name, value in self.properties.items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,15 @@ class EventCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Id:
+    """An id that leads to a person: `identity`, `earlier_identity` or `mixpanel`; since when, but for the identity itself."""
+
+    kind: str
+    value: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """A property of a person, and where its value came from."""
 
@@ -67,6 +77,20 @@ class Value:
     source: str
     source_id: int | None
     at: datetime
+
+    @property
+    def words(self) -> str:
+        """Return the value as a page shows it."""
+        return in_words(self.value)
+
+
+def in_words(value: Any) -> str:
+    """Write a value for people: texts as they are, lists with commas, everything else as JSON does."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and not any(isinstance(each, list | dict) for each in value):
+        return ", ".join(map(in_words, value))
+    return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def find_profile(*, project: Project, identity: str) -> Profile | None:
@@ -81,11 +105,14 @@ def find_profile(*, project: Project, identity: str) -> Profile | None:
     return None if alias is None else Profile.objects.filter(pk=alias.profile_id, project=project).first()
 
 
-def read_ids(*, profile: Profile) -> list[tuple[str, str]]:
-    """Return the ids that lead to a person, (kind, id), the identity first."""
+def read_ids(*, profile: Profile) -> list[Id]:
+    """Return the ids that lead to a person, the identity first."""
     kinds = {Alias.Kind.IDENTITY: "earlier_identity", Alias.Kind.MIXPANEL: "mixpanel"}
     aliases = Alias.objects.filter(project_id=profile.project_id, profile=profile).order_by("kind", "value")
-    return [("identity", profile.identity), *((kinds[Alias.Kind(alias.kind)], alias.value) for alias in aliases)]
+    return [
+        Id("identity", profile.identity),
+        *(Id(kinds[Alias.Kind(alias.kind)], alias.value, alias.created_at) for alias in aliases),
+    ]
 
 
 def read_values(*, profile: Profile) -> list[Value]:

@@ -74,13 +74,14 @@ class ProfileDetail(APIView):
     def get(self, request: Request, identity: str) -> Response:
         """Return the person."""
         profile = _find(request, identity)
+        places, _ = people.read_places(profile=profile)
         body = {
             "identity": profile.identity,
             "name": profile.name,
             "email": profile.email,
             "phone": profile.phone,
             "properties": profile.properties,
-            "ids": [{"kind": kind, "value": value} for kind, value in queries.read_ids(profile=profile)],
+            "ids": [{"kind": each.kind, "value": each.value} for each in queries.read_ids(profile=profile)],
             "segments": [
                 {
                     "id": place.segment.pk,
@@ -88,7 +89,7 @@ class ProfileDetail(APIView):
                     "type": place.segment.get_type_display(),
                     "since": place.since,
                 }
-                for place in people.read_places(profile=profile)
+                for place in places
             ],
         }
         return Response(ProfileSerializer(body).data)
@@ -115,6 +116,6 @@ class ProfileEvents(APIView):
 
 
 urlpatterns = [
-    path("profiles/<path:identity>/events/", ProfileEvents.as_view()),
-    path("profiles/<path:identity>/", ProfileDetail.as_view()),
+    path("profiles/<path:identity>/events/", ProfileEvents.as_view(), name="api-profile-events"),
+    path("profiles/<path:identity>/", ProfileDetail.as_view(), name="api-profile"),
 ]

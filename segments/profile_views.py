@@ -1,20 +1,46 @@
 """A person's page: who they are, which segments they are in and what they did."""
 
-from datetime import datetime
-from itertools import groupby
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 
 from profiles import queries
 from profiles.http import ProjectRequest, require_role
-from profiles.models import Role
+from profiles.models import Profile, Role
 from segments import people
+from segments.queries import JOIN_EVENT
+from segments.timeline import read_place, read_timeline
+
+PROPERTIES_SHOWN: Final = 12
+_EVENTS_OFFERED: Final = 5
+
+
+def _address(request: ProjectRequest, **query: str) -> str:
+    given = {name: value for name, value in query.items() if value}
+    return "?" + urlencode(given) if given else request.path
+
+
+def _values(request: ProjectRequest, profile: Profile, text: str) -> dict[str, Any]:
+    """Return the properties that the page shows: those that a filter leaves, else the first few, or all."""
+    every = queries.read_values(profile=profile)
+    shown = every
+    if text:
+        wanted = text.casefold()
+        shown = [value for value in every if wanted in value.name.casefold() or wanted in value.words.casefold()]
+    elif "all" not in request.GET:
+        shown = every[:PROPERTIES_SHOWN]
+    ids = {value.source_id for value in shown if value.source == people.SYNC_SOURCE}
+    syncs = people.read_syncs(project=request.project, ids=ids)
+    return {
+        "values": [(value, syncs.get(value.source_id or 0) if value.source == people.SYNC_SOURCE else None) for value in shown],
+        "values_all": len(every),
+        "values_text": text,
+    }
 
 
 @require_role(Role.MEMBER)
@@ -25,41 +51,40 @@ def profile(request: ProjectRequest, identity: str) -> HttpResponseBase:
     if found is None:
         raise Http404
     if found.identity != identity:
-        return redirect("profile", request.project.public_id, found.identity)
-    name = request.GET.get("event") or None
-    before = _place(request.GET.get("before", ""))
-    events = queries.read_events(profile=found, name=name, before=before, limit=queries.PAGE_SIZE + 1)
-    shown = events[: queries.PAGE_SIZE]
-    last = shown[-1] if len(events) > len(shown) else None
+        query = request.GET.urlencode()
+        address = reverse("profile", args=[request.project.public_id, found.identity])
+        return redirect(f"{address}?{query}" if query else address)
+    now = timezone.now()
+    name, text = request.GET.get("event", "").replace("\0", ""), request.GET.get("property", "").strip()[:255]
+    before = read_place(request.GET.get("before", ""))
+    timeline = read_timeline(profile=found, name=name or None, before=before, now=now)
     context: dict[str, Any] = {
         "profile": found,
-        "initials": "".join(word[0] for word in str(found).split()[:2]).upper(),
         "chosen": name,
-        "days": [(day, list(rows)) for day, rows in groupby(shown, key=lambda row: timezone.localtime(row.at).date())],
-        "older": None if last is None else f"{last.at.isoformat()}~{last.id}",
-        "query": "" if name is None else f"&event={quote(name)}",
+        "timeline": timeline,
+        "is_newest": before is None,
+        "older": _address(request, before=timeline.older, event=name) if timeline.older else "",
     }
     if request.htmx and before is not None:
         return render(request, "segments/_timeline.html", context)
     counts = queries.count_events(profile=found)
+    places, left = people.read_places(profile=found)
+    offered = [row for row in counts if row.name != JOIN_EVENT][:_EVENTS_OFFERED]
+    synced = [row for row in counts if row.name == JOIN_EVENT]
     context |= {
-        "counts": counts,
+        "initials": "".join(word[0] for word in str(found).split("@")[0].replace(".", " ").split()[:2]).upper() or "#",
+        # what Partner Sync says of somebody is not something that they did
+        "last_seen": max((row.last for row in counts if row.name != JOIN_EVENT), default=None),
+        "first_seen": min([found.created_at, *(row.first for row in counts)]),
         "total": sum(row.count for row in counts),
-        "last_seen": max((row.last for row in counts), default=None),
-        "values": queries.read_values(profile=found),
+        "chips": [
+            {"label": "Segments" if row.name == JOIN_EVENT else row.name, "name": row.name, "count": row.count,
+             "url": _address(request, event=row.name)}
+            for row in [*synced, *offered]
+        ],
         "ids": queries.read_ids(profile=found),
-        "places": people.read_places(profile=found),
-    }
+        "places": places,
+        "left": left,
+        **_values(request, found, text),
+    }  # fmt: skip
     return render(request, "segments/profile.html", context)
-
-
-def _place(text: str) -> tuple[datetime, int] | None:
-    """Return the (moment, event id) that an address names, None where it names none."""
-    moment, _, event_id = text.replace(" ", "+").partition("~")
-    try:
-        at = parse_datetime(moment)
-    except ValueError:
-        return None
-    if at is None or at.tzinfo is None or not (event_id.isascii() and event_id.isdecimal() and len(event_id) < 19):  # noqa: PLR2004  digits of a bigint
-        return None
-    return at, int(event_id)

@@ -1,5 +1,6 @@
 """Segments made directly, and the cast in front of the pages. What syncs do is told through `mixpanel`."""
 
+import csv
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.urls import reverse
 from pyroaring import BitMap64
 
 from profiles.models import Profile, Project, User
@@ -20,6 +22,24 @@ def signed_in(user: User) -> Client:
     client = Client()
     client.force_login(user, backend=settings.AUTHENTICATION_BACKENDS[-1])
     return client
+
+
+def text(client: Client, address: str, *, status: int = 200, **asked: Any) -> str:
+    answer = client.get(address, **asked)
+    assert answer.status_code == status
+    return answer.content.decode()
+
+
+def rows(client: Client, address: str) -> list[list[str]]:
+    answer = client.get(address)
+    assert answer.status_code == 200
+    assert answer["Content-Type"].startswith("text/csv")
+    body = b"".join(answer.streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]  # a streamed answer
+    return list(csv.reader(body.splitlines()))
+
+
+def at(name: str, project: Project, *numbers: int) -> str:
+    return reverse(name, args=[project.public_id, *numbers])
 
 
 @pytest.fixture
