@@ -1,16 +1,22 @@
 """Operators' view of accounts, projects and keys. People's data is shown, never changed: syncs are its truth."""
 
 from typing import Any
+from zoneinfo import available_timezones
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from profiles.credentials import new_public_id, revoke_passcode
 from profiles.models import EventBatch, Passcode, Profile, Project, ProjectRole, User
+
+# What people may do follows from their role in a project; groups would have no say.
+admin.site.unregister(Group)
 
 
 class AccountCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]  # generic for the type checker alone
@@ -69,6 +75,21 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]  # generic for the type
     add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "usable_password", "password1", "password2")}),)
 
 
+class ProjectForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for the type checker alone
+    """A project; its time zone decides where its days begin."""
+
+    class Meta:
+        model = Project
+        fields = ("name", "region", "timezone")
+
+    def clean_timezone(self) -> str:
+        """Take only what is a time zone: every page of the project works with it."""
+        name = str(self.cleaned_data["timezone"])
+        if name not in available_timezones():
+            self.add_error("timezone", f"{name} is no time zone. Write one such as Asia/Kolkata.")
+        return name
+
+
 class ProjectRoleInline(admin.TabularInline):  # type: ignore[type-arg]  # generic for the type checker alone
     """The people who work in a project."""
 
@@ -81,6 +102,7 @@ class ProjectRoleInline(admin.TabularInline):  # type: ignore[type-arg]  # gener
 class ProjectAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the type checker alone
     """Projects. None is deleted here: its people would stay behind without it."""
 
+    form = ProjectForm
     list_display = ("name", "public_id", "region", "timezone", "created_at")
     list_filter = ("region",)
     search_fields = ("name", "public_id")
