@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final, NoReturn
@@ -27,6 +28,7 @@ WARM_UP: Final = 2_000
 POLL: Final = 0.02
 STUCK_AFTER: Final = 120.0
 BARE_PAGES: Final = 300
+TRIES: Final = 6  # the partner repeats a page five times
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Bench:
         self.installed = installed
         self.database = installed.database
         self.sender = Sender(address=installed.address, project_id=installed.project_id, passcode=installed.passcode)
+        self.broken: list[str] = []
 
     def sync(self, *, cohort: str, session: str, crowds: dict[str, Crowd], moved: int) -> Measured:
         """Send a session, a crowd for each action, and wait until it is applied; `moved` people must join or leave."""
@@ -80,15 +83,26 @@ class Bench:
             for number, members in enumerate(crowd.members(), 1):
                 body = page(cohort=cohort, session=session, action=action, number=number, of=crowd.pages, members=members)
                 asked = time.perf_counter()
-                answer = self.sender.post(body)
+                self._send(body)
                 answers.append(time.perf_counter() - asked)
-                if answer.status != 200:
-                    sys.exit(f"Page {number} of {session} was answered {answer.status}: {answer.body}")
         self._await(session=session, pages=sum(crowd.pages for crowd in crowds.values()))
         seconds = time.perf_counter() - begun
         used = {part: after - cpu[part] for part, after in self._cpu().items()}
         self._check(session=session, people=sum(crowd.count for crowd in crowds.values()), moved=moved)
         return Measured(sum(crowd.count for crowd in crowds.values()), seconds, answers, used)
+
+    def _send(self, body: bytes) -> None:
+        """Send a page, again on a new connection when this one breaks, as the partner does; that is counted and shown."""
+        for _ in range(TRIES):
+            try:
+                answer = self.sender.post(body)
+            except (OSError, HTTPException) as error:
+                self.broken.append(type(error).__name__)
+                continue
+            if answer.status != 200:
+                sys.exit(f"A page was answered {answer.status}: {answer.body}")
+            return
+        sys.exit(f"A page could not be sent in {TRIES} tries: {self.broken[-1]}")
 
     def _cpu(self) -> dict[str, float]:
         return {part: processes.cpu_seconds(root) for part, root in self.installed.roots().items()}
@@ -149,6 +163,7 @@ class Result:
     difference: Measured
     floor: Floor
     memory: dict[str, float]
+    broken: list[str]  # connections that broke, by the name of the error
 
     @property
     def largest(self) -> Measured:
@@ -225,7 +240,7 @@ def measure(*, members: int, folder: Path) -> Result:
         bench.take_floor(floor, crowd)
         change = {"add_members": joining, "remove_members": leaving}
         difference = bench.sync(cohort="large", session="difference", crowds=change, moved=joining.count + leaving.count)
-    return Result(fresh, refresh, difference, floor, memory.peaks)
+    return Result(fresh, refresh, difference, floor, memory.peaks, bench.broken)
 
 
 def table(result: Result) -> list[str]:
@@ -256,6 +271,7 @@ def table(result: Result) -> list[str]:
         ("  new people, by part", result.largest.cpu_by_part(), None),
         ("  the same again, by part", result.refresh.cpu_by_part(), None),
         *((f"memory of the largest {part} process", f"{mb:.0f} MB", None) for part, mb in result.memory.items()),
+        *([("pages sent again, connection broke", ", ".join(result.broken), None)] if result.broken else []),
     ]
     return [f"{what:36} {figure:>32} {'' if ratio is None else f'x {ratio:.2f}':>10}" for what, figure, ratio in rows]
 
