@@ -33,55 +33,54 @@ def resolve(
     *,
     project: Project,
     people: Sequence[Person],
-    read: Callable[[Sequence[Person]], None],
+    hear: Callable[[Sequence[Person]], Person],
     source: str,
     source_id: int | None,
     now: datetime,
     create: bool,
+    trust_said: bool,
 ) -> Resolved:
     """Find everybody; with `create`, make those who are new and update what differs. Each person at most once.
 
-    `read` is asked for the values of those people of whom they are needed. A profile that was made from a distinct id
-    alone is merged with the identity that comes beside that id, before and after: one that another worker made
-    meanwhile shows only in the second look.
+    `hear` is asked for what rows of one person say together, of those people of whom it is needed. A profile that was
+    made from a distinct id alone is merged with the identity that comes beside that id, before and after: one that
+    another worker made meanwhile shows only in the second look. Without `trust_said` everything that is said is compared
+    with what is stored.
     """
     outcome = Resolved(0, [])
     while True:
         outcome.people_version, horizon = merge.see(project_id=project.pk)
-        known = look_up(project_id=project.pk, people=people, source=source, source_id=source_id)
+        known = look_up(project_id=project.pk, people=people, source=source, source_id=source_id, trust_said=trust_said)
         pairs = [
             (person.mixpanel_id, person.identity)
-            for person, profile_id, twin in zip(people, known.ids, known.twins, strict=True)
-            if twin is not None and twin != profile_id and person.mixpanel_id is not None
+            for person, profile_id in zip(people, known.ids, strict=True)
+            if person.mixpanel_id is not None and known.twins.get(person.mixpanel_id, profile_id) != profile_id
         ]
         if twins := merge.find_twins(project_id=project.pk, pairs=pairs):
             unite(project=project, twins=twins, now=now)
             continue
-        outcome.ids = list(known.ids)
-        made: list[str] = []
+        outcome.ids = known.ids
+        made: dict[str, int] = {}
         if create:
             try:
-                made = _make_and_update(
-                    outcome=outcome,
-                    project=project,
-                    people=people,
-                    known=known,
-                    read=read,
-                    source=source,
-                    source_id=source_id,
-                    now=now,
-                )
+                made = _make(project=project, people=people, known=known, hear=hear, source=source, source_id=source_id)
             except MadeMeanwhile:
                 continue
-        learnt, moved = _links(people, known.linked, outcome.ids)
-        others = merge.learnt_since(project_id=project.pk, horizon=horizon) if made else {}
-        learn_mixpanel_ids(project_id=project.pk, pairs=learnt)
+            outcome.created.update(made.values())
+            outcome.ids = [
+                made[person.identity] if profile_id is None else profile_id
+                for person, profile_id in zip(people, known.ids, strict=True)
+            ]
+            outcome.updated |= _update(people=people, known=known, hear=hear, source=source, source_id=source_id, now=now)
+            outcome.made_before |= known.ours
+        learnt, moved = _links(people, known, outcome.ids)
+        learn_mixpanel_ids(project_id=project.pk, pairs=learnt, losing=moved.values())
         if moved:
             merge.note_moved_ids(project_id=project.pk)
         if moved and any(person.identity in moved for person in people if not person.identified):
             continue  # somebody was found by an id that has led elsewhere since
-        doubtful = learnt | {identity: others[identity] for identity in made if identity in others}
-        late = merge.find_late_twins(project_id=project.pk, pairs=doubtful)
+        others = merge.learnt_since(project_id=project.pk, horizon=horizon, mixpanel_ids=made)
+        late = merge.find_late_twins(project_id=project.pk, pairs=learnt | others)
         if not late:
             present = set(outcome.ids)
             outcome.created &= present
@@ -91,54 +90,72 @@ def resolve(
         unite(project=project, twins=late, now=now)
 
 
-def _links(
-    people: Sequence[Person],
-    linked: Sequence[int | None],
-    ids: Sequence[int | None],
-) -> tuple[dict[str, int], set[str]]:
-    """Return the Mixpanel ids that lead to a profile they did not lead to before, and those that led to another one.
+def _links(people: Sequence[Person], known: Known, ids: Sequence[int | None]) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the Mixpanel ids that lead to a profile they did not lead to before, and whom some of them led to till then.
 
-    Of two people who come with the same one, the last has it.
+    Of several people who come with the same one, the one of whom it was said last has it.
     """
-    leading: dict[str, tuple[int, int | None]] = {}
-    for person, old, new in zip(people, linked, ids, strict=True):
-        if person.mixpanel_id is not None and new is not None:
-            leading[person.mixpanel_id] = (new, old)
-    learnt = {mixpanel_id: new for mixpanel_id, (new, old) in leading.items() if old != new}
-    return learnt, {mixpanel_id for mixpanel_id in learnt if leading[mixpanel_id][1] is not None}
+    leading: dict[str, tuple[tuple[int, int], int, bool]] = {}
+    for person, profile_id, unchanged in zip(people, ids, known.unchanged, strict=True):
+        if person.mixpanel_id is not None and profile_id is not None:
+            last = max((each.page, each.position) for each in (person, *(person.later or ())) if each.mixpanel_id is not None)
+            if person.mixpanel_id not in leading or last > leading[person.mixpanel_id][0]:
+                leading[person.mixpanel_id] = (last, profile_id, unchanged)
+    learnt = {
+        mixpanel_id: profile_id
+        for mixpanel_id, (_, profile_id, unchanged) in leading.items()
+        if not unchanged and known.linked.get(mixpanel_id) != profile_id
+    }
+    moved = {mixpanel_id: known.linked[mixpanel_id] for mixpanel_id in learnt if mixpanel_id in known.linked}
+    return learnt, moved
 
 
-def _make_and_update(
+def _make(
     *,
-    outcome: Resolved,
     project: Project,
     people: Sequence[Person],
     known: Known,
-    read: Callable[[Sequence[Person]], None],
+    hear: Callable[[Sequence[Person]], Person],
+    source: str,
+    source_id: int | None,
+) -> dict[str, int]:
+    """Make who is new; return their ids by identity. Raises MadeMeanwhile."""
+    strangers: dict[str, list[Person]] = {}
+    for person, profile_id in zip(people, known.ids, strict=True):
+        if profile_id is None:
+            strangers.setdefault(person.identity, []).append(person)
+    said = [hear(rows) for rows in strangers.values()]
+    return dict(
+        zip(strangers, make_people(project_id=project.pk, people=said, source=source, source_id=source_id), strict=True)
+    )
+
+
+def _update(
+    *,
+    people: Sequence[Person],
+    known: Known,
+    hear: Callable[[Sequence[Person]], Person],
     source: str,
     source_id: int | None,
     now: datetime,
-) -> list[str]:
-    """Make who is new and update what differs; return the distinct ids, and all that is known, of those who are new."""
-    new = [place for place, profile_id in enumerate(known.ids) if profile_id is None]
-    strangers = [people[place] for place in new]
-    read(strangers)
-    made = make_people(project_id=project.pk, people=strangers, source=source, source_id=source_id)
-    for place, profile_id in zip(new, made, strict=True):
-        outcome.ids[place] = profile_id
-    outcome.created.update(made)
-    differing = [
-        (person, profile_id)
-        for person, profile_id, unchanged in zip(people, known.ids, known.unchanged, strict=True)
+) -> set[int]:
+    """Update what differs; return the profiles in which something did.
+
+    Where something differs in a profile, everything counts that was said of it, in its order: also what is unchanged.
+    """
+    differing = {
+        profile_id
+        for profile_id, unchanged in zip(known.ids, known.unchanged, strict=True)
         if not unchanged and profile_id is not None
-    ]
-    if differing:
-        read([person for person, _ in differing])
-        outcome.updated |= update_people(said=differing, source=source, source_id=source_id, now=now)
-    outcome.made_before.update(
-        profile_id for profile_id, ours in zip(known.ids, known.ours, strict=True) if ours and profile_id is not None
-    )
-    return [person.identity for person in strangers if not person.identified]
+    }
+    if not differing:
+        return set()
+    rows: dict[int, list[Person]] = {}
+    for person, profile_id in zip(people, known.ids, strict=True):
+        if profile_id in differing:
+            rows.setdefault(profile_id, []).append(person)
+    said = {profile_id: hear(of_one) for profile_id, of_one in rows.items()}
+    return update_people(said=said, source=source, source_id=source_id, now=now)
 
 
 def unite(*, project: Project, twins: Sequence[Twin], now: datetime) -> None:

@@ -4,12 +4,12 @@ All of it happens while nobody else relies on the project's profile ids (`own_pe
 `people_version`, so that whoever resolved ids before resolves them again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import F
 
-from profiles.models import Project
+from profiles.models import Profile, Project
 from profiles.statements import as_json, fetch_one, run
 
 
@@ -46,26 +46,26 @@ WHERE twin.provisional AND coalesce(own.id, leads.profile_id) IS DISTINCT FROM t
 
 SEE = "SELECT people_version, pg_snapshot_xmin(pg_current_snapshot())::text FROM project WHERE id = %(project_id)s"
 
-# Uses index: profile_alias_learnt
+# Uses index: profile_alias_learnt. Without the upper bound, and without statistics, the planner reads the whole table.
 LEARNT_SINCE = """
 SELECT value, profile_id FROM profile_alias
-WHERE project_id = %(project_id)s AND transaction >= %(horizon)s::text::xid8 AND kind = 2
+WHERE transaction >= %(horizon)s::text::xid8 AND transaction <= pg_snapshot_xmax(pg_current_snapshot())
+    AND project_id = %(project_id)s AND kind = 2
+LIMIT %(limit)s
 """
 
-# Uses index: profile_identity, profile primary key
+# Uses index: profile_alias primary key
+LEADING = """
+SELECT value, profile_id FROM profile_alias
+WHERE project_id = %(project_id)s AND kind = 2
+    AND value = ANY(ARRAY(SELECT json_array_elements_text(%(mixpanel_ids)s::json)) COLLATE "C")
+"""
+
+# Uses index: profile_identity
 FIND_LATE_TWINS = """
-SELECT twin.id, twin.identity, own.identity, own.id
-FROM (
-    SELECT mixpanel_id, own_id::bigint
-    FROM ROWS FROM (json_array_elements_text(%(mixpanel_ids)s), json_array_elements_text(%(own_ids)s))
-        AS pair(mixpanel_id, own_id)
-) AS pair
-CROSS JOIN LATERAL (
-    SELECT id, identity, provisional FROM profile
-    WHERE project_id = %(project_id)s AND identity = pair.mixpanel_id COLLATE "C" LIMIT 1
-) twin
-JOIN profile own ON own.id = pair.own_id
-WHERE twin.provisional AND twin.id <> own.id
+SELECT id, identity FROM profile
+WHERE project_id = %(project_id)s AND provisional
+    AND identity = ANY(ARRAY(SELECT json_array_elements_text(%(mixpanel_ids)s::json)) COLLATE "C")
 """
 
 # Uses index: profile_identity. What a crash between making a profile and looking again may have left.
@@ -160,12 +160,19 @@ def see(*, project_id: int) -> tuple[int, str]:
     return version, horizon
 
 
-def learnt_since(*, project_id: int, horizon: str) -> dict[str, int]:
-    """Return the Mixpanel ids that somebody learnt since, with the profiles they lead to.
+def learnt_since(*, project_id: int, horizon: str, mixpanel_ids: Collection[str]) -> dict[str, int]:
+    """Return those of the Mixpanel ids that somebody learnt since, with the profiles they lead to.
 
-    Statements run at that time may not have known them.
+    Statements run at that time may not have known them. A transaction that runs for long keeps the horizon back: then
+    the ids themselves are looked up.
     """
-    return dict(run(LEARNT_SINCE, {"project_id": project_id, "horizon": horizon}).fetchall())
+    if not mixpanel_ids:
+        return {}
+    asked = {"project_id": project_id, "horizon": horizon, "limit": len(mixpanel_ids) + 1}
+    rows = run(LEARNT_SINCE, asked).fetchall()
+    if len(rows) > len(mixpanel_ids):
+        rows = run(LEADING, {"project_id": project_id, "mixpanel_ids": as_json(list(mixpanel_ids))}).fetchall()
+    return {mixpanel_id: profile_id for mixpanel_id, profile_id in rows if mixpanel_id in mixpanel_ids}
 
 
 def find_late_twins(*, project_id: int, pairs: Mapping[str, int]) -> list[Twin]:
@@ -176,12 +183,14 @@ def find_late_twins(*, project_id: int, pairs: Mapping[str, int]) -> list[Twin]:
     """
     if not pairs:
         return []
-    parameters = {
-        "project_id": project_id,
-        "mixpanel_ids": as_json(list(pairs)),
-        "own_ids": as_json(list(pairs.values())),
-    }
-    return [Twin(*row) for row in run(FIND_LATE_TWINS, parameters)]
+    found = run(FIND_LATE_TWINS, {"project_id": project_id, "mixpanel_ids": as_json(list(pairs))}).fetchall()
+    late = [(twin_id, mixpanel_id) for twin_id, mixpanel_id in found if pairs[mixpanel_id] != twin_id]
+    own = dict(Profile.objects.filter(pk__in=[pairs[each] for _, each in late]).values_list("pk", "identity")) if late else {}
+    return [
+        Twin(twin_id, mixpanel_id, own[pairs[mixpanel_id]], pairs[mixpanel_id])
+        for twin_id, mixpanel_id in late
+        if pairs[mixpanel_id] in own
+    ]
 
 
 def find_left_twins() -> dict[int, list[Twin]]:

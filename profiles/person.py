@@ -1,5 +1,7 @@
 """What a source says of one person, as rows hand it from layer to layer. Plain Python, no Django."""
 
+from collections.abc import Sequence
+from copy import copy
 from typing import Any, Final
 
 import msgspec
@@ -8,8 +10,8 @@ IDENTITY: Final = 1
 MIXPANEL: Final = 2
 
 
-class Person(msgspec.Struct, eq=False):
-    """One person. A value of None says nothing: it never erases what is stored.
+class Person(msgspec.Struct, eq=False, gc=False):
+    """What was said of one person. A value of None says nothing: it never erases what is stored.
 
     `kind` is what `identity` is: the identity itself, or a Mixpanel distinct id and all that is known. `mixpanel_id` is
     an id that from now on leads to the person too. `digest` stands for all that was said, 64 bits; None when it does
@@ -23,25 +25,34 @@ class Person(msgspec.Struct, eq=False):
     # Where it was said: the place on the page, from 1, and the place of the page in its run.
     position: int = 0
     page: int = 0
-    raw: dict[str, Any] | None = None
+    # JSON, or what it says.
+    raw: Any = None
+    is_read: bool = False
     email: str | None = None
     phone: str | None = None
     first_name: str | None = None
     last_name: str | None = None
     properties: dict[str, Any] | None = None
-    # Its place among the people of a run.
+    # Its place among the people of a run, and what was said later there of the same id.
     place: int = -1
+    later: "list[Person] | None" = None
 
     @property
     def identified(self) -> bool:
         """Tell whether more than a distinct id is known."""
         return self.kind == IDENTITY
 
-    def take(self, later: "Person") -> None:
-        """Let what was said later hold."""
-        self.mixpanel_id = later.mixpanel_id or self.mixpanel_id
-        self.email, self.phone = later.email or self.email, later.phone or self.phone
-        self.first_name, self.last_name = later.first_name or self.first_name, later.last_name or self.last_name
+
+def together(said: Sequence[Person]) -> Person:
+    """Return what several that speak of one person say together: of each value, what was said last."""
+    whole = copy(said[0])
+    digests = {each.digest for each in said}
+    whole.digest = digests.pop() if len(digests) == 1 else None  # no single one of several stands for all
+    for later in said[1:]:
+        whole.kind = min(whole.kind, later.kind)
+        whole.mixpanel_id = later.mixpanel_id or whole.mixpanel_id
+        whole.email, whole.phone = later.email or whole.email, later.phone or whole.phone
+        whole.first_name, whole.last_name = later.first_name or whole.first_name, later.last_name or whole.last_name
         if later.properties:
-            self.properties = {**(self.properties or {}), **later.properties}
-        self.digest = None
+            whole.properties = {**(whole.properties or {}), **later.properties}
+    return whole

@@ -1,18 +1,17 @@
 """From rows that name people to profile ids: looks them up, makes those who are new, updates what differs.
 
-Each statement commits by itself, takes its rows in the order of their identities and may be repeated without harm:
-several of them in one transaction deadlock even if each is sorted.
+Each statement commits by itself, takes its rows in one order and may be repeated without harm: several of them in one
+transaction deadlock even if each is sorted.
 """
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, LiteralString, NamedTuple
 
 from django.db import IntegrityError
 
-from profiles.person import IDENTITY, Person
+from profiles.person import IDENTITY, MIXPANEL, Person
 from profiles.statements import as_json, copy, fetch_one, run
 
 
@@ -20,63 +19,54 @@ class MadeMeanwhile(Exception):
     """Somebody else made one of these profiles first: look them up again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
     """What is known of people before anything is written, a list each in their order.
 
-    `ids` holds None for somebody new. `unchanged`: what is said now was said last. `ours`: this very source made the
-    profile. `linked` is the profile that the Mixpanel id beside the identity leads to, `twins` the provisional profile
-    that has it as its identity.
+    `ids` holds None for somebody new. `unchanged`: what is said now was said last. `ours`: the profiles that this very
+    source made. `linked` tells for each Mixpanel id beside an identity the profile that it leads to, `twins` the
+    provisional profile that has it as its identity; neither holds those of the unchanged.
     """
 
     ids: list[int | None]
     unchanged: list[bool]
-    ours: list[bool]
-    linked: list[int | None]
-    twins: list[int | None]
+    ours: set[int] = field(default_factory=set)
+    linked: dict[str, int] = field(default_factory=dict)
+    twins: dict[str, int] = field(default_factory=dict)
 
 
-# Uses index: profile_identity, profile_alias primary key, profile primary key.
-# Each look-up is a LATERAL with a LIMIT: a fence that keeps it an index probe a row. Left to itself, the planner reads
-# all of a project whose size it does not know yet. An identity leads elsewhere only where no profile has it, or where
-# one has it as more than a distinct id: that is when the second look-up happens. `profile.said` is the digest of what a
-# source said last; whoever else changes a value or an id of a profile sets it to null.
-LOOK_UP = """
-SELECT array_agg(id), array_agg(unchanged), array_agg(ours), array_agg(linked_id), array_agg(twin_id) FROM (
-    SELECT coalesce(led.id, named.id) AS id,
-        coalesce(CASE WHEN led.id IS NULL THEN named.said ELSE led.said END = d
-            AND NOT (k = 1 AND coalesce(led.provisional, named.provisional)), false) AS unchanged,
-        coalesce(CASE WHEN led.id IS NULL THEN named.source_id = %(source_id)s AND named.source = %(source)s
-            ELSE led.source_id = %(source_id)s AND led.source = %(source)s END, false) AS ours,
-        linked.profile_id AS linked_id, twin.id AS twin_id
-FROM (
-    SELECT identity COLLATE "C" AS i, kind::smallint AS k, digest::bigint AS d, mixpanel COLLATE "C" AS m, o
-    FROM ROWS FROM (json_array_elements_text(%(identities)s), json_array_elements_text(%(kinds)s),
-        json_array_elements_text(%(digests)s), json_array_elements_text(%(mixpanel_ids)s))
-        WITH ORDINALITY AS person(identity, kind, digest, mixpanel, o)
-) AS person
-LEFT JOIN LATERAL (
-    SELECT id, said, provisional, source, source_id FROM profile
-    WHERE project_id = %(project_id)s AND identity = person.i LIMIT 1
-) named ON true
-LEFT JOIN LATERAL (
-    SELECT profile_id FROM profile_alias alias
-    WHERE (named.id IS NULL OR person.k = 2 AND NOT named.provisional)
-        AND alias.project_id = %(project_id)s AND alias.kind = person.k AND alias.value = person.i LIMIT 1
-) leads ON true
-LEFT JOIN LATERAL (
-    SELECT id, said, provisional, source, source_id FROM profile WHERE id = leads.profile_id LIMIT 1
-) led ON true
-LEFT JOIN LATERAL (
-    SELECT profile_id FROM profile_alias alias
-    WHERE person.m IS NOT NULL AND alias.project_id = %(project_id)s AND alias.kind = 2 AND alias.value = person.m LIMIT 1
-) linked ON true
-LEFT JOIN LATERAL (
-    SELECT id FROM profile
-    WHERE person.m IS NOT NULL AND project_id = %(project_id)s AND identity = person.m AND provisional LIMIT 1
-) twin ON true
-    ORDER BY o
-) AS known
+class _Found(NamedTuple):
+    id: int
+    said: int | None
+    provisional: bool
+
+
+# The arrays of the look-ups below are parameters, of whose length the planner knows nothing: it takes the index whatever
+# it believes of the size of a project. As a join, or with the values in the statement, it read all of a project.
+
+# Uses index: profile_identity. `said` is the digest of what a source said last; whoever else changes a value or an id
+# of a profile sets it to null.
+FIND_NAMED = """
+SELECT array_agg(identity), array_agg(id), array_agg(said), array_agg(provisional),
+    array_agg(id) FILTER (WHERE source_id = %(source_id)s AND source = %(source)s)
+FROM profile WHERE project_id = %(project_id)s
+    AND identity = ANY(ARRAY(SELECT json_array_elements_text(%(keys)s::json)) COLLATE "C")
+"""
+
+# Uses index: profile_alias primary key, profile primary key. Few projects have an earlier identity at all.
+FIND_LED = """
+SELECT array_agg(alias.value), array_agg(profile.id), array_agg(said), array_agg(provisional),
+    array_agg(profile.id) FILTER (WHERE source_id = %(source_id)s AND source = %(source)s)
+FROM profile_alias alias JOIN profile ON profile.id = alias.profile_id
+WHERE alias.project_id = %(project_id)s AND alias.kind = %(kind)s
+    AND alias.value = ANY(ARRAY(SELECT json_array_elements_text(%(keys)s::json)) COLLATE "C")
+    AND (%(kind)s <> 1 OR (SELECT EXISTS (SELECT FROM profile_alias WHERE project_id = %(project_id)s AND kind = 1)))
+"""
+
+# Uses index: profile_identity
+FIND_TWINS = """
+SELECT array_agg(identity), array_agg(id) FROM profile WHERE project_id = %(project_id)s AND provisional
+    AND identity = ANY(ARRAY(SELECT json_array_elements_text(%(keys)s::json)) COLLATE "C")
 """
 
 NEXT_IDS = "SELECT array_agg(nextval('profile_id_seq')) FROM generate_series(1, %(count)s)"
@@ -90,9 +80,9 @@ COPY profile (id, project_id, identity, provisional, name, first_name, last_name
 # Uses index: profile primary key
 UPDATE_PEOPLE = """
 WITH person AS MATERIALIZED (
-    SELECT o, i, k, e, p, f, l, nullif(x, 'null') AS x, d FROM json_to_recordset(%(people)s::json)
-        AS t(o bigint, i text COLLATE "C", k smallint, e text, p text, f text, l text, x jsonb, d bigint)
-    ORDER BY i
+    SELECT o, k, e, p, f, l, nullif(x, 'null') AS x, d FROM json_to_recordset(%(people)s::json)
+        AS t(o bigint, k smallint, e text, p text, f text, l text, x jsonb, d bigint)
+    ORDER BY o
 ), known AS MATERIALIZED (
     SELECT person.*,
         e IS DISTINCT FROM email AND e IS NOT NULL
@@ -133,9 +123,12 @@ WITH person AS MATERIALIZED (
 SELECT coalesce(array_agg(o) FILTER (WHERE differs), '{}') FROM known
 """
 
-# Uses index: profile_alias primary key. Only what differs comes here: ON CONFLICT locks and logs rows even when nothing
-# changes.
+# Uses index: profile_alias primary key, profile primary key. Only what differs comes here: ON CONFLICT locks and logs rows
+# even when nothing changes. Whoever loses an id has to be looked at again when that id is said of them the next time.
 LEARN_MIXPANEL_IDS = """
+WITH losing AS (
+    UPDATE profile SET said = NULL WHERE id = ANY(%(losing)s) AND said IS NOT NULL
+)
 INSERT INTO profile_alias (project_id, kind, value, profile_id)
 SELECT %(project_id)s, 2, value, profile_id::bigint
 FROM ROWS FROM (json_array_elements_text(%(values)s), json_array_elements_text(%(profile_ids)s)) AS pair(value, profile_id)
@@ -148,43 +141,88 @@ _NULL: Final = "\\N"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def look_up(*, project_id: int, people: Sequence[Person], source: str, source_id: int | None) -> Known:
-    """Return what is known of each person."""
-    if not people:
-        return Known([], [], [], [], [])
-    parameters = {
-        "project_id": project_id,
-        "source": source,
-        "source_id": source_id,
-        "identities": as_json([person.identity for person in people]),
-        "kinds": as_json([person.kind for person in people]),
-        "digests": as_json([person.digest for person in people]),
-        "mixpanel_ids": as_json([person.mixpanel_id for person in people]),
-    }
-    return Known(*fetch_one(LOOK_UP, parameters))
+def look_up(*, project_id: int, people: Sequence[Person], source: str, source_id: int | None, trust_said: bool) -> Known:
+    """Return what is known of each person.
+
+    An identity leads elsewhere only where no profile has it, or where one has it as more than a distinct id. Without
+    `trust_said` nobody counts as unchanged.
+    """
+    asked = {"project_id": project_id, "source": source, "source_id": source_id}
+    ours: set[int] = set()
+
+    def find(statement: LiteralString, keys: list[str], **more: Any) -> dict[str, _Found]:
+        if not keys:
+            return {}
+        texts, ids, digests, provisional, made = fetch_one(statement, {**asked, **more, "keys": as_json(keys)})
+        ours.update(made or ())
+        return dict(zip(texts or (), map(_Found, ids or (), digests or (), provisional or ()), strict=True))
+
+    named = find(FIND_NAMED, [person.identity for person in people])
+    found = [named.get(person.identity) for person in people]
+    unknown = [person.identity for person, who in zip(people, found, strict=True) if who is None and person.kind == IDENTITY]
+    if led := find(FIND_LED, unknown, kind=IDENTITY):
+        found = [
+            led.get(person.identity) if who is None and person.kind == IDENTITY else who
+            for person, who in zip(people, found, strict=True)
+        ]
+    # an id beside an identity was remembered when the same was said before
+    beside = [
+        person.mixpanel_id
+        for person, who in zip(people, found, strict=True)
+        if person.mixpanel_id is not None and not (trust_said and _is_unchanged(person, who))
+    ]
+    unknown = [
+        person.identity
+        for person, who in zip(people, found, strict=True)
+        if person.kind == MIXPANEL and (who is None or not who.provisional)
+    ]
+    led = find(FIND_LED, [*unknown, *beside], kind=MIXPANEL)
+    if led and unknown:
+        found = [
+            led.get(person.identity, who) if person.kind == MIXPANEL and (who is None or not who.provisional) else who
+            for person, who in zip(people, found, strict=True)
+        ]
+    twins: dict[str, int] = {}
+    if beside:
+        texts, ids = fetch_one(FIND_TWINS, {**asked, "keys": as_json(beside)})
+        twins = dict(zip(texts or (), ids or (), strict=True))
+    return Known(
+        ids=[None if who is None else who.id for who in found],
+        unchanged=[trust_said and _is_unchanged(person, who) for person, who in zip(people, found, strict=True)],
+        ours=ours,
+        linked={mixpanel_id: led[mixpanel_id].id for mixpanel_id in beside if mixpanel_id in led},
+        twins=twins,
+    )
+
+
+def _is_unchanged(person: Person, who: _Found | None) -> bool:
+    return (
+        who is not None
+        and who.said is not None
+        and who.said == person.digest
+        and not (who.provisional and person.kind == IDENTITY)
+    )
 
 
 def make_people(*, project_id: int, people: Sequence[Person], source: str, source_id: int | None) -> list[int]:
-    """Make a profile for each person, or none at all; return their ids, in their order.
+    """Make a profile for each person, all of them or none, and return their ids, in their order.
 
-    Those of one identity are one person, the last one's values holding. Raises MadeMeanwhile.
+    Raises MadeMeanwhile.
     """
     if not people:
         return []
-    by_identity: dict[str, Person] = {}
-    for person in people:
-        first = by_identity.setdefault(person.identity, person)
-        if first is not person:
-            first.take(person)
-            first.kind = min(first.kind, person.kind)
-    ids = dict(zip(sorted(by_identity), fetch_one(NEXT_IDS, {"count": len(by_identity)})[0], strict=True))
+    # in the order of their identities, so that two who make the same people wait for each other and do not deadlock
+    order = sorted(range(len(people)), key=lambda place: people[place].identity)
+    ids = [0] * len(people)
+    for place, profile_id in zip(order, fetch_one(NEXT_IDS, {"count": len(people)})[0], strict=True):
+        ids[place] = profile_id
     constant = f"{_text(source)}\t{_NULL if source_id is None else source_id}\n"
-    lines = [f"{ids[identity]}\t{project_id}\t{_line(by_identity[identity])}\t{constant}" for identity in ids]
+    lines = [f"{ids[place]}\t{project_id}\t{_line(people[place])}\t{constant}" for place in order]
     try:
         copy(COPY_PEOPLE, "".join(lines))
     except IntegrityError as error:
         raise MadeMeanwhile from error
-    return [ids[person.identity] for person in people]
+    return ids
 
 
 def _line(person: Person) -> str:
@@ -206,7 +244,6 @@ def _row(person: Person, profile_id: int) -> dict[str, Any]:
     """Return what is said of a profile as `json_to_recordset` reads it."""
     return {
         "o": profile_id,
-        "i": person.identity,
         "k": person.kind,
         "e": person.email,
         "p": person.phone,
@@ -221,39 +258,20 @@ def _text(value: str) -> str:
     return value.translate(_ESCAPES)
 
 
-def update_people(
-    *,
-    said: Sequence[tuple[Person, int]],
-    source: str,
-    source_id: int | None,
-    now: datetime,
-) -> set[int]:
-    """Update what differs in profiles, (what is said, profile id) each; return the ids of those in which something did.
-
-    Several who are one profile are applied one after the other, so that the last one's values hold.
-    """
-    updated: set[int] = set()
-    seen: Counter[int] = Counter()
-    waves: list[list[dict[str, Any]]] = []
-    for person, profile_id in said:
-        if seen[profile_id] == len(waves):
-            waves.append([])
-        waves[seen[profile_id]].append(_row(person, profile_id))
-        seen[profile_id] += 1
-    for wave in waves:
-        parameters = {
-            "people": as_json(wave),
-            "source": source,
-            "source_id": source_id,
-            "now": now,
-            "epoch": int(now.timestamp()),
-        }
-        updated.update(fetch_one(UPDATE_PEOPLE, parameters)[0])
-    return updated
+def update_people(*, said: Mapping[int, Person], source: str, source_id: int | None, now: datetime) -> set[int]:
+    """Update what differs in profiles, {profile id: what is said}; return the ids of those in which something did."""
+    parameters = {
+        "people": as_json([_row(person, profile_id) for profile_id, person in said.items()]),
+        "source": source,
+        "source_id": source_id,
+        "now": now,
+        "epoch": int(now.timestamp()),
+    }
+    return set(fetch_one(UPDATE_PEOPLE, parameters)[0])
 
 
-def learn_mixpanel_ids(*, project_id: int, pairs: Mapping[str, int]) -> None:
-    """Remember that each Mixpanel id leads to its profile from now on."""
+def learn_mixpanel_ids(*, project_id: int, pairs: Mapping[str, int], losing: Collection[int]) -> None:
+    """Remember that each Mixpanel id leads to its profile from now on; `losing` are the profiles it led to before."""
     if pairs:
-        values, profile_ids = as_json(list(pairs)), as_json(list(pairs.values()))
-        run(LEARN_MIXPANEL_IDS, {"project_id": project_id, "values": values, "profile_ids": profile_ids})
+        learnt = {"values": as_json(list(pairs)), "profile_ids": as_json(list(pairs.values()))}
+        run(LEARN_MIXPANEL_IDS, {"project_id": project_id, "losing": list(losing), **learnt})

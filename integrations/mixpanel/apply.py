@@ -5,19 +5,19 @@ order in which they were received.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from django.db import transaction
 from pyroaring import BitMap64
 
-from integrations.mixpanel import inbox, protocol
+from integrations.mixpanel import inbox
 from integrations.mixpanel.inbox import Run, Waiting
+from integrations.mixpanel.read import People, ReadPage
 from integrations.people import Resolved, resolve
 from profiles import events
 from profiles.models import Project
-from profiles.person import IDENTITY, MIXPANEL, Person
 from profiles.statements import share_people
 from segments import lists, membership, syncs
 from segments.models import Cohort, Segment, Sync, SyncChange, SyncReject
@@ -32,82 +32,18 @@ class AppliedElsewhere(Exception):
 
 
 @dataclass(slots=True)
-class ReadPage:
-    """A stored page, read: for each member that can be taken, in order, the place of its person in `People.rows`."""
-
-    waiting: Waiting
-    name: str
-    description: str
-    received: int
-    people: list[int] = field(default_factory=list)
-    rejects: list[SyncReject] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class People:
-    """The people of a run, each once, and the pages that spoke of them."""
-
-    sync_id: int
-    rows: list[Person] = field(default_factory=list)
-    pages: list[ReadPage] = field(default_factory=list)
-    _known: dict[int, dict[str, Person]] = field(default_factory=lambda: {IDENTITY: {}, MIXPANEL: {}})
-    _again: dict[int, list[Person]] = field(default_factory=dict)
-    _read: set[int] = field(default_factory=set)
-
-    def place(self, said: Person) -> int:
-        """Return the place of a person; what is said of somebody again is heard last."""
-        known = self._known[said.kind]
-        first = known.setdefault(said.identity, said)
-        if first.mixpanel_id is not None and said.mixpanel_id not in {None, first.mixpanel_id}:
-            # two distinct ids beside one identity: each is remembered, so each has a row
-            first = known.setdefault(f"{said.identity}\0{said.mixpanel_id}", said)
-        if first is said:
-            said.place = len(self.rows)
-            self.rows.append(said)
-            return said.place
-        first.mixpanel_id = said.mixpanel_id or first.mixpanel_id
-        if said.digest != first.digest:
-            first.digest = None
-        self._again.setdefault(first.place, []).append(said)
-        return first.place
-
-    def read(self, people: Sequence[Person]) -> None:
-        """Read what was said of these people, once, the values left out into the reports of their pages."""
-        for person in people:
-            if person.place in self._read:
-                continue
-            self._read.add(person.place)
-            digest = person.digest
-            left_out = protocol.read_values(person)
-            if left_out:
-                self._leave_out(person, left_out)
-            for later in self._again.get(person.place, ()):
-                self._leave_out(later, protocol.read_values(later))
-                person.take(later)
-                person.digest = None if left_out else digest
-
-    def _leave_out(self, said: Person, values: Sequence[protocol.Reject]) -> None:
-        page = self.pages[said.page]
-        page.rejects += [self._reject(page, value, SyncReject.Severity.WARNED) for value in values]
-
-    def reject(self, page: ReadPage, reject: protocol.Reject) -> None:
-        """Note a member that cannot be taken."""
-        page.rejects.append(self._reject(page, reject, SyncReject.Severity.REJECTED))
-
-    def _reject(self, page: ReadPage, reject: protocol.Reject, severity: SyncReject.Severity) -> SyncReject:
-        return SyncReject(sync_id=self.sync_id, page=page.waiting.number or None, severity=severity, **reject._asdict())
-
-
-@dataclass(slots=True)
 class Prepared:
     """A run whose people have been found, made and updated: the first of the two transactions is behind it."""
 
     project: Project
     cohort_id: int
     run: Run
-    pages: list[ReadPage]
     people: People
     resolved: Resolved
+
+    def profiles(self) -> BitMap64:
+        """Return the profiles of everybody who is known."""
+        return BitMap64([profile_id for profile_id in self.resolved.ids if profile_id is not None])
 
 
 def prepare(cohort_id: int, run: Run, now: datetime) -> Prepared:
@@ -116,10 +52,12 @@ def prepare(cohort_id: int, run: Run, now: datetime) -> Prepared:
     people = People(run.sync_id)
     waiting = inbox.load(found=run)
     if _has_no_say(run, waiting):
-        pages = [ReadPage(page, "", "", 0) for page in waiting]
-        return Prepared(project, cohort_id, run, pages, people, Resolved(project.people_version, []))
-    pages = [_read(page, people) for page in waiting]
-    return Prepared(project, cohort_id, run, pages, people, _resolve(project, run, people, now))
+        for page in waiting:
+            people.skip_page(page)
+        return Prepared(project, cohort_id, run, people, Resolved(project.people_version, []))
+    for page in waiting:
+        people.read_page(page)
+    return Prepared(project, cohort_id, run, people, _resolve(project, run, people, now))
 
 
 def _has_no_say(run: Run, waiting: Sequence[Waiting]) -> bool:
@@ -148,9 +86,8 @@ def look_again(prepared: Prepared, *, before: Sequence[BitMap64], now: datetime)
     Of two runs that speak of one person the later one has the last word, and somebody whom a removal does not know may
     have been made by the run before it.
     """
-    ids = prepared.resolved.ids
-    found = BitMap64(profile_id for profile_id in ids if profile_id is not None)
-    if None in ids or any(found.intersect(earlier) for earlier in before):
+    found = prepared.profiles()
+    if None in prepared.resolved.ids or any(found.intersect(earlier) for earlier in before):
         created, updated = prepared.resolved.created, prepared.resolved.updated
         prepared.resolved = _resolve(prepared.project, prepared.run, prepared.people, now)
         present = set(prepared.resolved.ids)
@@ -158,15 +95,16 @@ def look_again(prepared: Prepared, *, before: Sequence[BitMap64], now: datetime)
         prepared.resolved.updated |= updated & present
 
 
-def _resolve(project: Project, run: Run, people: People, now: datetime) -> Resolved:
+def _resolve(project: Project, run: Run, people: People, now: datetime, *, trust_said: bool = True) -> Resolved:
     return resolve(
         project=project,
         people=people.rows,
-        read=people.read,
+        hear=people.hear,
         source=PARTNER_NAME,
         source_id=run.sync_id,
         now=now,
         create=run.action != "remove_members",
+        trust_said=trust_said,
     )
 
 
@@ -181,22 +119,10 @@ def apply_run(*, prepared: Prepared, now: datetime) -> None:
             share_people(project_id=project.pk)
             version = Project.objects.values_list("people_version", flat=True).get(pk=project.pk)
             if version == prepared.resolved.people_version:
-                Change(prepared=prepared, now=now).make(prepared.pages)
+                Change(prepared=prepared, now=now).make(prepared.people.pages)
                 return
-        prepared.resolved = _resolve(project, prepared.run, prepared.people, now)
-
-
-def _read(waiting: Waiting, people: People) -> ReadPage:
-    page = protocol.read_stored(waiting.body)
-    members, rejects = protocol.read_members(page)
-    read = ReadPage(waiting, page.name, page.description, len(page.members))
-    for member in members:
-        member.page = len(people.pages)
-    people.pages.append(read)
-    read.people = [people.place(member) for member in members]
-    for reject in rejects:
-        people.reject(read, reject)
-    return read
+        # An id has led elsewhere since, and what was said of its people last may have been said before that.
+        prepared.resolved = _resolve(project, prepared.run, prepared.people, now, trust_said=False)
 
 
 class Change:
@@ -326,7 +252,7 @@ class Change:
 
     def _ids(self, page: ReadPage) -> BitMap64:
         ids = self.resolved.ids
-        return BitMap64(profile_id for place in page.people if (profile_id := ids[place]) is not None)
+        return BitMap64([profile_id for place in page.people if (profile_id := ids[place]) is not None])
 
     def _kept_out(self, segment: Segment, everyone: BitMap64) -> BitMap64:
         """Return who may not join by a list page, because newer differences removed them; note what differences say."""

@@ -6,6 +6,8 @@ up, because Mixpanel shows it to them.
 """
 
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Literal, NamedTuple, NoReturn
@@ -58,8 +60,18 @@ class Page:
     total: int | None
     members: list[Any]
     digest: bytes
-    # True when some text may hold NUL or half a surrogate pair.
-    dirty: bool
+
+
+class StoredPage(NamedTuple):
+    """What is applied of a page: the cohort's facts and the members, as JSON or, where texts are broken, what it says.
+
+    `ids` holds those of each member; None when they have to be read one by one.
+    """
+
+    name: str
+    description: str
+    members: "Sequence[msgspec.Raw | Any]"
+    ids: "Sequence[_Ids] | None"
 
 
 class Reject(NamedTuple):
@@ -76,43 +88,75 @@ def read_page(body: bytes) -> Page:
 
     Raises Refused with 400 and the reason for whatever is not a page.
     """
-    data, dirty = _read_json(body)
-    page = _page(data, dirty)
+    page = _page(_read_json(body))
     _require_one_good(page)
     return page
 
 
-def read_stored(body: bytes) -> Page:
-    """Read a page that was found good when it was stored."""
+def read_stored(body: bytes) -> StoredPage:
+    """Read a page that was found good when it was stored; its members stay JSON until they are needed."""
+    body = body.removeprefix(_BOM)
     try:
-        return _page(msgspec.json.decode(body.removeprefix(_BOM)), b"\\u0000" in body, digest=b"")
+        facts = _ENVELOPE.decode(body).parameters
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return _page(_read_slowly(body.removeprefix(_BOM)), dirty=True, digest=b"")
+        return _stored(msgspec.convert(_read_slowly(body), _LooseEnvelope).parameters, None)
+    try:
+        return _stored(facts, None if b"\\u0000" in body else _IDS_OF_PAGE.decode(body).parameters.members)
+    except msgspec.ValidationError:  # a member is no object
+        return _stored(facts, None)
 
 
-def read_members(page: Page) -> tuple[list[Person], list[Reject]]:
+def _stored(facts: "_Parameters | _LooseParameters", ids: "Sequence[_Ids] | None") -> StoredPage:
+    name, description = facts.mixpanel_cohort_name, facts.mixpanel_cohort_description
+    return StoredPage(_label(name, NAME_MAX), _label(description, DESCRIPTION_MAX), facts.members, ids)
+
+
+def read_members(page: StoredPage) -> tuple[list[Person], list[Reject]]:
     """Return who is on a page, in order, their values not read yet, and the members that cannot be taken."""
     people: list[Person] = []
     rejects: list[Reject] = []
-    encode = msgspec.json.Encoder().encode
-    for position, raw in enumerate(page.members, 1):
-        if type(raw) is not dict:
-            rejects.append(Reject(position, _shorten(raw), "not_an_object", "The member is not an object."))
-            continue
-        found = _ids(raw)
-        if found[0] is None:
-            said = {key: raw[key] for key in _ID_KEYS if key in raw} or raw
-            rejects.append(Reject(position, _shorten(said), found[1], found[2]))
-            continue
-        clean = _clean_deep(raw) if page.dirty else raw
-        digest = int.from_bytes(blake2b(encode(clean), digest_size=8).digest(), "big", signed=True)
-        people.append(Person(found[0], found[1], found[2], digest, position, 0, clean))
+    if page.ids is None:
+        for position, raw in enumerate(page.members, 1):
+            _take_slowly(raw, position, people, rejects)
+        return people, rejects
+    is_plain = _PLAIN_ID.fullmatch
+    for position, (raw, ids) in enumerate(zip(page.members, page.ids, strict=True), 1):
+        own, mixpanel = ids.own, ids.mixpanel
+        if type(mixpanel) is not str or not is_plain(mixpanel):
+            _take_slowly(raw, position, people, rejects)
+        elif own is None or own == "":
+            people.append(Person(mixpanel, MIXPANEL, None, _digest_of(raw), position, 0, raw))
+        elif type(own) is str and is_plain(own):
+            people.append(Person(own, IDENTITY, None if own == mixpanel else mixpanel, _digest_of(raw), position, 0, raw))
+        else:
+            _take_slowly(raw, position, people, rejects)
     return people, rejects
+
+
+def _digest_of(member: bytes | msgspec.Raw) -> int:
+    """Return what a member is known by: all that was said of a person, 64 bits."""
+    return int.from_bytes(blake2b(member, digest_size=8).digest(), "big", signed=True)
+
+
+def _take_slowly(raw: Any, position: int, people: list[Person], rejects: list[Reject]) -> None:
+    """Take a member whose ids are unusual, or that is none; what it says is cleaned."""
+    said = msgspec.json.decode(raw) if type(raw) is msgspec.Raw else raw
+    if type(said) is not dict:
+        rejects.append(Reject(position, _shorten(said), "not_an_object", "The member is not an object."))
+        return
+    identity, kind, mixpanel_id = _ids(said)
+    if identity is None:
+        shown = {key: said[key] for key in _ID_KEYS if key in said} or said
+        rejects.append(Reject(position, _shorten(shown), str(kind), str(mixpanel_id)))
+        return
+    digest = _digest_of(raw if type(raw) is msgspec.Raw else json.dumps(raw).encode())
+    people.append(Person(identity, int(kind), mixpanel_id, digest, position, 0, _clean_deep(said)))
 
 
 def read_values(person: Person) -> list[Reject]:
     """Read what a member says of its person; return the values of it that are left out."""
-    raw = person.raw or {}
+    raw = person.raw if type(person.raw) is dict else msgspec.json.decode(person.raw)
+    person.is_read = True
     left_out: list[Reject] = []
     person.email = _value(raw.get("email"), person, "email", left_out)
     person.first_name = _value(raw.get("first_name"), person, "first_name", left_out)
@@ -145,7 +189,46 @@ def failure(refusal: Refused) -> bytes:
 # ---- the envelope
 
 
-def _page(data: Any, dirty: bool, digest: bytes | None = None) -> Page:  # noqa: FBT001  what _read_json returns
+class _Parameters(msgspec.Struct):
+    members: list[msgspec.Raw]
+    mixpanel_cohort_name: Any = None
+    mixpanel_cohort_description: Any = None
+
+
+class _Envelope(msgspec.Struct):
+    parameters: _Parameters
+
+
+class _LooseParameters(msgspec.Struct):
+    members: list[Any]
+    mixpanel_cohort_name: Any = None
+    mixpanel_cohort_description: Any = None
+
+
+class _LooseEnvelope(msgspec.Struct):
+    parameters: _LooseParameters
+
+
+class _Ids(msgspec.Struct, gc=False):
+    own: Any = msgspec.field(default=None, name="$CleverTap_user_id")
+    mixpanel: Any = msgspec.field(default=None, name="mixpanel_distinct_id")
+
+
+class _IdsOfMembers(msgspec.Struct):
+    members: list[_Ids]
+
+
+class _IdsOfPage(msgspec.Struct):
+    parameters: _IdsOfMembers
+
+
+_ENVELOPE: Final = msgspec.json.Decoder(_Envelope)
+_IDS_OF_PAGE: Final = msgspec.json.Decoder(_IdsOfPage)
+# An id that needs no second look: printable ASCII of a length that is always allowed, not blank.
+_PLAIN_ID: Final = re.compile(r"[!-~][ -~]{0,1023}")
+
+
+def _page(data: Any) -> Page:
     if not isinstance(data, dict):
         _refuse(None, "not_an_object", "The body is not a JSON object. Send action and parameters.")
     action = data.get("action")
@@ -172,8 +255,7 @@ def _page(data: Any, dirty: bool, digest: bytes | None = None) -> Page:  # noqa:
         number=number,
         total=total,
         members=members,
-        digest=_digest(members) if digest is None else digest,
-        dirty=dirty,
+        digest=_digest(members),
     )
 
 
@@ -181,18 +263,18 @@ def _refuse(action: str | None, code: str, message: str) -> NoReturn:
     raise Refused(400, code, message, action)
 
 
-def _read_json(body: bytes) -> tuple[Any, bool]:
-    """Return what the JSON says, and whether some text of it may hold NUL or half a surrogate pair."""
+def _read_json(body: bytes) -> Any:
+    """Return what the JSON says."""
     body = body.removeprefix(_BOM)
     if _TOO_MANY_DIGITS in body.translate(_DIGITS_TO_ZERO):
-        return _read_slowly(body), True  # refuses it unless the digits stand in a text
+        return _read_slowly(body)  # refuses it unless the digits stand in a text
     try:
-        return msgspec.json.decode(body), b"\\u0000" in body
+        return msgspec.json.decode(body)
     except RecursionError:
         _refuse(None, "too_deep", "The body is nested too deeply.")
     except (msgspec.MsgspecError, UnicodeDecodeError):
         # Half of a surrogate pair is not UTF-8, but such a name is no reason to lose its person.
-        return _read_slowly(body), True
+        return _read_slowly(body)
 
 
 def _read_slowly(body: bytes) -> Any:

@@ -204,7 +204,7 @@ class Pipeline:
         self._taken = future
         prepared = future.result()
         apply.look_again(prepared, before=self._before, now=timezone.now())
-        self._before.append(BitMap64(profile_id for profile_id in prepared.resolved.ids if profile_id is not None))
+        self._before.append(prepared.profiles())
         return prepared
 
     def forget(self) -> None:

@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 
 from integrations.mixpanel import protocol
 from integrations.mixpanel.protocol import Refused
-from profiles.person import IDENTITY, MIXPANEL
+from profiles.person import IDENTITY, MIXPANEL, Person
 from tests.sender import page, people, sample
 
 
 def _read(sent: Any) -> protocol.Page:
     return protocol.read_page(json.dumps(sent).encode())
+
+
+def _members(sent: Any) -> tuple[list[Person], list[protocol.Reject]]:
+    return protocol.read_members(protocol.read_stored(json.dumps(sent).encode()))
 
 
 def test_a_page_is_read() -> None:
@@ -35,7 +39,7 @@ def test_a_page_without_page_info_has_no_number_and_no_total() -> None:
 
 
 def test_members_are_read_with_what_names_them() -> None:
-    found, rejects = protocol.read_members(_read(sample("first_full_list")))
+    found, rejects = _members(sample("first_full_list"))
     assert [(person.kind, person.identity, person.mixpanel_id) for person in found] == [
         (IDENTITY, "123456", "986791"),
         (MIXPANEL, "986792", None),
@@ -45,7 +49,7 @@ def test_members_are_read_with_what_names_them() -> None:
 
 
 def test_values_are_read_when_they_are_asked_for() -> None:
-    found, _ = protocol.read_members(_read(sample("first_full_list")))
+    found, _ = _members(sample("first_full_list"))
     assert [protocol.read_values(person) for person in found] == [[], [], []]
     anna, ben, cora = found
     assert (anna.email, anna.phone, anna.first_name, anna.last_name) == ("anna@harbour.example", "+14155550123", "Anna", "Berg")
@@ -55,15 +59,41 @@ def test_values_are_read_when_they_are_asked_for() -> None:
 
 
 def test_two_equal_ids_are_one_and_lead_to_nobody_else() -> None:
-    (person,), _ = protocol.read_members(_read(page("members", [{"$CleverTap_user_id": 5, "mixpanel_distinct_id": "5"}])))
+    (person,), _ = _members(page("members", [{"$CleverTap_user_id": 5, "mixpanel_distinct_id": "5"}]))
     assert (person.identity, person.mixpanel_id) == ("5", None)
 
 
-def test_a_stored_page_is_read_as_it_was_received() -> None:
-    for name in ("first_full_list", "broken_texts", "bad_ids", "ids_of_all_kinds", "empty_list"):
-        for body in (json.dumps(sample(name)).encode(), b"\xef\xbb\xbf" + json.dumps(sample(name)).encode()):
-            first, again = protocol.read_page(body), protocol.read_stored(body)
-            assert (first.members, first.number, first.cohort_id) == (again.members, again.number, again.cohort_id)
+@pytest.mark.parametrize("name", ["first_full_list", "broken_texts", "bad_ids", "ids_of_all_kinds", "empty_list"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_stored_page_is_read_as_it_was_received(name: str, mark: bytes) -> None:
+    body = mark + json.dumps(sample(name)).encode()
+    received, stored = protocol.read_page(body), protocol.read_stored(body)
+    assert (received.name, received.description) == (stored.name, stored.description)
+    people, rejects = protocol.read_members(stored)
+    assert sorted([*(each.position for each in people), *(each.position for each in rejects)]) == [
+        *range(1, len(received.members) + 1)
+    ]
+    for person in people:
+        sent = received.members[person.position - 1]
+        said = person.raw if isinstance(person.raw, dict) else json.loads(bytes(person.raw))
+        assert said.keys() == protocol._clean_deep(sent).keys()
+
+
+_ids_of_all_kinds: st.SearchStrategy[Any] = st.sampled_from(
+    ["", " ", "a", "a\0b", "\ud800", "é" * 600, "x" * 1024, "x" * 1025, 0, 7, 2.0, 2.5, True, None, []]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(_ids_of_all_kinds, _ids_of_all_kinds), min_size=1, max_size=5), st.sampled_from([[], ["nobody"]]))
+def test_the_short_way_to_an_id_judges_as_the_long_way_does(ids: list[tuple[Any, Any]], others: list[Any]) -> None:
+    members: list[Any] = [{"$CleverTap_user_id": own, "mixpanel_distinct_id": mixpanel} for own, mixpanel in ids]
+    alone = [protocol._ids(member) for member in members]
+    found, rejects = _members(page("members", [*members, *others]))
+    by_position = {each.position: (each.identity, each.kind, each.mixpanel_id) for each in found}
+    for position, expected in enumerate(alone, 1):
+        assert by_position.get(position) == (None if expected[0] is None else expected)
+    assert len(found) + len(rejects) == len(members) + len(others)
 
 
 def test_content_is_the_same_whatever_the_spaces_and_the_order_of_keys() -> None:
@@ -91,7 +121,7 @@ def test_success_echoes_the_action() -> None:
 
 
 def test_digits_in_a_text_are_no_number() -> None:
-    found, _ = protocol.read_members(_read(page("members", [{"mixpanel_distinct_id": "9" * 700}])))
+    found, _ = _members(page("members", [{"mixpanel_distinct_id": "9" * 700}]))
     assert found[0].identity == "9" * 700
 
 
@@ -132,7 +162,7 @@ def test_whatever_json_comes_is_read_or_refused(action: Any, members: Any, own: 
         assert refusal.status == 400
         assert refusal.message
         return
-    found, rejects = protocol.read_members(read)
+    found, rejects = _members(sent)
     assert len(found) + len(rejects) == len(members)
     for person in found:
         assert person.identity.strip()
