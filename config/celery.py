@@ -18,7 +18,7 @@ app.autodiscover_tasks(["config"], related_name="health")  # the worker's heartb
 @worker_process_init.connect
 def collect_less(**_: object) -> None:
     """Look for cycles less often: a page makes thousands of objects and no cycle, and looking took half of its time."""
-    os.nice(5)  # the sender waits for the answer of the web server, nobody for the worker
+    os.nice(10)  # the sender waits for the answer of the web server, nobody for the worker
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     # One thread reads pages while another waits for the database: it must not wait 5 ms for its turn after each answer.

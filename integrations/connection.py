@@ -17,15 +17,17 @@ VALUES (%(project_id)s, %(partner)s, %(at)s::timestamptz, %(action)s::text, %(co
     %(people)s::int, %(status)s, %(message)s, %(took_us)s, %(address)s::inet)
 """
 
-# In the good case nothing of `connection` is written but once a second, and its row is not even locked: pages of other
+# The page is durable already; a log that lacks its last lines after a crash of the machine is worth the time of a commit
+# on each page. In the good case nothing of `connection` is written but once a second, and its row is not even locked: pages of other
 # cohorts, sent at the same time, would wait for each other's commit.
 # Uses index: connection_once
 NOTE_GOOD_CALL = """
 WITH call AS (
     INSERT INTO partner_call
         (project_id, partner, at, action, cohort, page, pages, people, status, message, took_us, address)
-    VALUES (%(project_id)s, %(partner)s, %(at)s::timestamptz, %(action)s::text, %(cohort)s, %(page)s::int, %(pages)s::int,
-        %(people)s::int, %(status)s, %(message)s, %(took_us)s, %(address)s::inet)
+    SELECT %(project_id)s, %(partner)s, %(at)s::timestamptz, %(action)s::text, %(cohort)s, %(page)s::int, %(pages)s::int,
+        %(people)s::int, %(status)s, %(message)s, %(took_us)s, %(address)s::inet
+    WHERE set_config('synchronous_commit', 'off', true) IS NOT NULL
 ), current AS (
     SELECT FROM connection
     WHERE project_id = %(project_id)s AND partner = %(partner)s AND state = 'connected'
@@ -87,7 +89,7 @@ def note_call(
     took_us: int,
     address: str | None,
 ) -> None:
-    """Note a call and what it was answered, in one round trip; it is the last statement of its transaction.
+    """Note a call and what it was answered, in one round trip.
 
     An answer under 400 connects and clears the error; any other sets it, counted since the last good call.
     """

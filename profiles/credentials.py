@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from profiles.models import Passcode, Project, User
+from profiles.statements import find_one, run
 
 # Without the letters and digits that people confuse when they read them aloud.
 _ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -85,7 +86,7 @@ FROM passcode k JOIN project p ON p.id = k.project_id
 WHERE k.fingerprint = ANY(%(fingerprints)s) AND k.revoked_at IS NULL AND p.public_id = %(public_id)s
 """
 
-NOTE_USE = "UPDATE passcode SET last_used_at = %(now)s, last_used_from = %(address)s WHERE id = %(passcode_id)s"
+NOTE_USE = "UPDATE passcode SET last_used_at = %(now)s, last_used_from = %(address)s::inet WHERE id = %(passcode_id)s"
 
 
 def find_caller(*, public_id: str, passcode: str, address: str | None, now: datetime) -> Caller | None:
@@ -98,14 +99,12 @@ def find_caller(*, public_id: str, passcode: str, address: str | None, now: date
     if "\0" in public_id:  # no id holds one, and the database would refuse the question
         return None
     found = [fingerprint(passcode=passcode, key=key) for key in keys]
-    with connection.cursor() as cursor:
-        cursor.execute(FIND_CALLER, {"fingerprints": found, "public_id": public_id.encode(errors="replace").decode()})
-        row = cursor.fetchone()
-        if row is None:
-            return None
-        project_id, known_id, project_name, passcode_id, name, last_used_at, last_used_from = row
-        if last_used_at is None or now - last_used_at > _NOTE_USE_EVERY or last_used_from != address:
-            cursor.execute(NOTE_USE, {"now": now, "address": address, "passcode_id": passcode_id})
+    row = find_one(FIND_CALLER, {"fingerprints": found, "public_id": public_id.encode(errors="replace").decode()})
+    if row is None:
+        return None
+    project_id, known_id, project_name, passcode_id, name, last_used_at, last_used_from = row
+    if last_used_at is None or now - last_used_at > _NOTE_USE_EVERY or last_used_from != address:
+        run(NOTE_USE, {"now": now, "address": address, "passcode_id": passcode_id})
     return Caller(project_id, known_id, project_name, passcode_id, name)
 
 

@@ -7,7 +7,7 @@ transaction deadlock even if each is sorted.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, LiteralString, NamedTuple
+from typing import Any, Final, LiteralString
 
 from django.db import IntegrityError
 
@@ -35,11 +35,8 @@ class Known:
     twins: dict[str, int] = field(default_factory=dict)
 
 
-class _Found(NamedTuple):
-    id: int
-    said: int | None
-    provisional: bool
-
+# A profile that was found: its id, what was said of it last, and whether nothing but a distinct id has named it.
+_Found = tuple[int, int | None, bool]
 
 # The arrays of the look-ups below are parameters, of whose length the planner knows nothing: it takes the index whatever
 # it believes of the size of a project. As a join, or with the values in the statement, it read all of a project.
@@ -141,11 +138,20 @@ _NULL: Final = "\\N"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
-def look_up(*, project_id: int, people: Sequence[Person], source: str, source_id: int | None, trust_said: bool) -> Known:
+def look_up(
+    *,
+    project_id: int,
+    people: Sequence[Person],
+    source: str,
+    source_id: int | None,
+    trust_said: bool,
+    expect_new: bool,
+) -> Known:
     """Return what is known of each person.
 
     An identity leads elsewhere only where no profile has it, or where one has it as more than a distinct id. Without
-    `trust_said` nobody counts as unchanged.
+    `trust_said` nobody counts as unchanged. With `expect_new` no profile is looked for by its identity: making a profile
+    that is there already fails as a whole, and then it is time to look.
     """
     asked = {"project_id": project_id, "source": source, "source_id": source_id}
     ours: set[int] = set()
@@ -155,31 +161,36 @@ def look_up(*, project_id: int, people: Sequence[Person], source: str, source_id
             return {}
         texts, ids, digests, provisional, made = fetch_one(statement, {**asked, **more, "keys": as_json(keys)})
         ours.update(made or ())
-        return dict(zip(texts or (), map(_Found, ids or (), digests or (), provisional or ()), strict=True))
+        return dict(zip(texts or (), zip(ids or (), digests or (), provisional or (), strict=True), strict=True))
 
-    named = find(FIND_NAMED, [person.identity for person in people])
-    found = [named.get(person.identity) for person in people]
+    identities = [person.identity for person in people]
+    named = {} if expect_new else find(FIND_NAMED, identities)
+    found = list(map(named.get, identities))
+    # Of a list that is sent again nearly all is as it was said: profiles of people's own ids, with nothing new.
+    as_said = [(person.digest, person.kind == MIXPANEL) for person in people] if trust_said else []
+    if found and [who and who[1:] for who in found] == as_said and all(person.digest is not None for person in people):
+        return Known([who[0] for who in found if who is not None], [True] * len(people), ours)
     unknown = [person.identity for person, who in zip(people, found, strict=True) if who is None and person.kind == IDENTITY]
     if led := find(FIND_LED, unknown, kind=IDENTITY):
         found = [
             led.get(person.identity) if who is None and person.kind == IDENTITY else who
             for person, who in zip(people, found, strict=True)
         ]
+    unknown = [
+        person.identity
+        for person, who in zip(people, found, strict=True)
+        if person.kind == MIXPANEL and (who is None or not who[2])
+    ]
     # an id beside an identity was remembered when the same was said before
     beside = [
         person.mixpanel_id
         for person, who in zip(people, found, strict=True)
         if person.mixpanel_id is not None and not (trust_said and _is_unchanged(person, who))
     ]
-    unknown = [
-        person.identity
-        for person, who in zip(people, found, strict=True)
-        if person.kind == MIXPANEL and (who is None or not who.provisional)
-    ]
     led = find(FIND_LED, [*unknown, *beside], kind=MIXPANEL)
     if led and unknown:
         found = [
-            led.get(person.identity, who) if person.kind == MIXPANEL and (who is None or not who.provisional) else who
+            led.get(person.identity, who) if person.kind == MIXPANEL and (who is None or not who[2]) else who
             for person, who in zip(people, found, strict=True)
         ]
     twins: dict[str, int] = {}
@@ -187,21 +198,17 @@ def look_up(*, project_id: int, people: Sequence[Person], source: str, source_id
         texts, ids = fetch_one(FIND_TWINS, {**asked, "keys": as_json(beside)})
         twins = dict(zip(texts or (), ids or (), strict=True))
     return Known(
-        ids=[None if who is None else who.id for who in found],
+        ids=[None if who is None else who[0] for who in found],
         unchanged=[trust_said and _is_unchanged(person, who) for person, who in zip(people, found, strict=True)],
         ours=ours,
-        linked={mixpanel_id: led[mixpanel_id].id for mixpanel_id in beside if mixpanel_id in led},
+        linked={mixpanel_id: led[mixpanel_id][0] for mixpanel_id in beside if mixpanel_id in led},
         twins=twins,
     )
 
 
 def _is_unchanged(person: Person, who: _Found | None) -> bool:
-    return (
-        who is not None
-        and who.said is not None
-        and who.said == person.digest
-        and not (who.provisional and person.kind == IDENTITY)
-    )
+    """Tell whether what is said of somebody was said of them last, and leaves them as they are."""
+    return who is not None and who[1] is not None and who[1] == person.digest and not (who[2] and person.kind == IDENTITY)
 
 
 def make_people(*, project_id: int, people: Sequence[Person], source: str, source_id: int | None) -> list[int]:

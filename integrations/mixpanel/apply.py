@@ -25,6 +25,8 @@ from segments.syncs import Counts
 
 PARTNER_NAME: Final = "Mixpanel"
 EVENT_NAME: Final = "Partner Sync"
+# A session of which nearly everybody was new so far: its next pages are taken to be so too.
+_MOSTLY_NEW: Final = 0.99
 
 
 class AppliedElsewhere(Exception):
@@ -51,18 +53,19 @@ def prepare(cohort_id: int, run: Run, now: datetime) -> Prepared:
     project = Project.objects.get(cohorts=cohort_id)
     people = People(run.sync_id)
     waiting = inbox.load(found=run)
-    if _has_no_say(run, waiting):
+    sync = Sync.objects.select_related("cohort__segment").get(pk=run.sync_id)
+    if _has_no_say(run, sync, waiting):
         for page in waiting:
             people.skip_page(page)
         return Prepared(project, cohort_id, run, people, Resolved(project.people_version, []))
     for page in waiting:
         people.read_page(page)
-    return Prepared(project, cohort_id, run, people, _resolve(project, run, people, now))
+    expect_new = sync.received > 0 and sync.created >= _MOSTLY_NEW * sync.received
+    return Prepared(project, cohort_id, run, people, _resolve(project, run, people, now, expect_new=expect_new))
 
 
-def _has_no_say(run: Run, waiting: Sequence[Waiting]) -> bool:
+def _has_no_say(run: Run, sync: Sync, waiting: Sequence[Waiting]) -> bool:
     """Tell whether pages will be ignored: then they make and change nobody. Once true, it stays so."""
-    sync = Sync.objects.select_related("cohort__segment").get(pk=run.sync_id)
     if _is_past(sync, sync.cohort, sync.cohort.segment):
         return True
     if run.action != "members" or sync.finished_at is None:
@@ -95,7 +98,9 @@ def look_again(prepared: Prepared, *, before: Sequence[BitMap64], now: datetime)
         prepared.resolved.updated |= updated & present
 
 
-def _resolve(project: Project, run: Run, people: People, now: datetime, *, trust_said: bool = True) -> Resolved:
+def _resolve(
+    project: Project, run: Run, people: People, now: datetime, *, trust_said: bool = True, expect_new: bool = False
+) -> Resolved:
     return resolve(
         project=project,
         people=people.rows,
@@ -105,6 +110,7 @@ def _resolve(project: Project, run: Run, people: People, now: datetime, *, trust
         now=now,
         create=run.action != "remove_members",
         trust_said=trust_said,
+        expect_new=expect_new,
     )
 
 
@@ -137,6 +143,7 @@ class Change:
         self.counts = Counts()
         self.created = self._created()
         self.updated = set(self.resolved.updated)
+        self._named: dict[int, BitMap64] = {}
 
     def make(self, pages: Sequence[ReadPage]) -> None:
         """Change the membership, raise the events, keep the books, mark the pages."""
@@ -251,8 +258,12 @@ class Change:
         return done, ignored
 
     def _ids(self, page: ReadPage) -> BitMap64:
-        ids = self.resolved.ids
-        return BitMap64([profile_id for place in page.people if (profile_id := ids[place]) is not None])
+        """Return whom a page names, of those who are known."""
+        if page.waiting.id not in self._named:
+            ids = self.resolved.ids
+            found = [profile_id for place in page.people if (profile_id := ids[place]) is not None]
+            self._named[page.waiting.id] = BitMap64(found)
+        return self._named[page.waiting.id]
 
     def _kept_out(self, segment: Segment, everyone: BitMap64) -> BitMap64:
         """Return who may not join by a list page, because newer differences removed them; note what differences say."""
@@ -343,9 +354,9 @@ class Change:
             ids = self._ids(page)
             created = ids & self.created
             self.created -= created
-            updated = [place for place in set(page.people) if self.resolved.ids[place] in self.updated]
-            self.updated -= {self.resolved.ids[place] or 0 for place in updated}
-            unknown = sum(self.resolved.ids[place] is None for place in page.people)
+            updated = self.updated.intersection(ids) if self.updated else set()
+            self.updated -= updated
+            unknown = sum(self.resolved.ids[place] is None for place in page.people) if removal else 0
             rejected = sum(reject.severity == SyncReject.Severity.REJECTED for reject in page.rejects)
             taken = len(page.people)
             self.counts.received += page.received

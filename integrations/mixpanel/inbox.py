@@ -14,51 +14,59 @@ from django.db import transaction
 from integrations.mixpanel.protocol import Page as ReceivedPage
 from integrations.mixpanel.protocol import Refused
 from integrations.models import Page
-from profiles.statements import fetch_one, run
+from profiles.statements import fetch_one, find_one, run
 from segments import syncs
 from segments.models import Sync
 from segments.syncs import Lane
 
 PARTNER: Final = "mixpanel"
-RUN_PAGES: Final = 5
+RUN_PAGES: Final = 10
 RUNS_AT_ONCE: Final = 3  # one whose turn it is, two that are prepared meanwhile
-RUN_BYTES: Final = 2 * 1024 * 1024
+RUN_BYTES: Final = 4 * 1024 * 1024
 
-# Uses index: page_once, sync primary key. The page and its sync's book in one round trip.
-STORE_PAGE = """
-WITH stored AS (
+
+def _announced(action: str, column: str) -> str:
+    """Return how many pages of an action are announced by now: null stays null, and nothing makes them fewer."""
+    return f"""CASE WHEN %(action)s <> '{action}' OR sync.{column} IS NULL THEN sync.{column}
+        WHEN %(total)s::int IS NOT NULL THEN greatest(sync.{column}, %(total)s::int) END"""
+
+
+_MEMBERS_PAGES: Final = _announced("members", "members_pages")
+_ADD_PAGES: Final = _announced("add_members", "add_pages")
+_REMOVE_PAGES: Final = _announced("remove_members", "remove_pages")
+
+# Uses index: cohort_once, sync_once, page_once. The page and its sync's book in one round trip and one commit; no row
+# where the cohort or the session is not known yet, or the cohort's segment was deleted.
+STORE_PAGE: Final = f"""
+WITH lane AS (
+    SELECT cohort.id AS cohort_id, sync.id AS sync_id
+    FROM cohort JOIN sync
+        ON sync.cohort_id = cohort.id AND sync.session_key = %(session_key)s COLLATE "C" AND sync.kind = %(kind)s
+    WHERE cohort.project_id = %(project_id)s AND cohort.partner = %(partner)s
+        AND cohort.partner_project_id = %(partner_project_id)s COLLATE "C"
+        AND cohort.partner_segment_id = %(partner_segment_id)s COLLATE "C" AND NOT cohort.is_deleted
+), stored AS (
     INSERT INTO page (project_id, sync_id, cohort_id, action, number, total, digest, body, received_at,
         state, attempts, error)
-    VALUES (%(project_id)s, %(sync_id)s, %(cohort_id)s, %(action)s, %(number)s, %(total)s, %(digest)s, %(body)s, %(now)s, 0, 0, '')
+    SELECT %(project_id)s, sync_id, cohort_id, %(action)s, %(number)s, %(total)s, %(digest)s, %(body)s, %(now)s, 0, 0, ''
+    FROM lane
     ON CONFLICT (sync_id, action, number, digest) DO NOTHING
     RETURNING id
 ), fresh AS (
-    SELECT count(*)::int AS pages, max(id) AS id FROM stored
-), announced AS (
-    SELECT
-        CASE WHEN %(action)s <> 'members' THEN members_pages
-            WHEN %(total)s::int IS NOT NULL THEN greatest(members_pages, %(total)s::int) END AS members_pages,
-        CASE WHEN %(action)s <> 'add_members' THEN add_pages
-            WHEN %(total)s::int IS NOT NULL THEN greatest(add_pages, %(total)s::int) END AS add_pages,
-        CASE WHEN %(action)s <> 'remove_members' THEN remove_pages
-            WHEN %(total)s::int IS NOT NULL THEN greatest(remove_pages, %(total)s::int) END AS remove_pages
-    FROM sync WHERE id = %(sync_id)s
+    SELECT count(*)::int AS pages FROM stored
 )
 UPDATE sync SET
-    members_pages = CASE WHEN sync.members_pages IS NOT NULL THEN announced.members_pages END,
-    add_pages = CASE WHEN sync.add_pages IS NOT NULL THEN announced.add_pages END,
-    remove_pages = CASE WHEN sync.remove_pages IS NOT NULL THEN announced.remove_pages END,
+    members_pages = {_MEMBERS_PAGES}, add_pages = {_ADD_PAGES}, remove_pages = {_REMOVE_PAGES},
     pages_received = pages_received + fresh.pages,
     last_page_at = CASE WHEN fresh.pages > 0 THEN %(now)s ELSE last_page_at END,
     finished_at = CASE WHEN fresh.pages > 0 AND kind = 'diff' THEN NULL ELSE finished_at END,
     status = CASE WHEN fresh.pages = 0 OR pages_failed > 0 OR status = 'held'
             OR kind = 'full' AND finished_at IS NOT NULL THEN status
-        WHEN pages_received + fresh.pages >= announced.members_pages + announced.add_pages + announced.remove_pages
-            THEN 'applying'
+        WHEN pages_received + fresh.pages >= ({_MEMBERS_PAGES}) + ({_ADD_PAGES}) + ({_REMOVE_PAGES}) THEN 'applying'
         ELSE 'receiving' END
-FROM fresh, announced WHERE sync.id = %(sync_id)s
-RETURNING fresh.id
-"""
+FROM lane, fresh WHERE sync.id = lane.sync_id
+RETURNING lane.cohort_id, sync.id, fresh.pages > 0
+"""  # noqa: S608  joined from constants of this file
 
 # Uses index: page_pending. `plain`: pages of an open list, no more of them than were announced. Otherwise there may be
 # copies, and the list may end in the middle of what waits: whatever comes after its end must have no effect at all.
@@ -142,13 +150,39 @@ class Run:
 
 
 def store(*, project_id: int, page: ReceivedPage, body: bytes, now: datetime) -> Stored:
-    """Keep a page, once, and open its sync's book. The caller holds the transaction; when it ends the page is durable.
+    """Keep a page, once, and open its sync's book; it is durable when this returns.
 
     Raises Refused with 404 for differences to a segment that was deleted here on purpose.
     """
     kind = Sync.Kind.FULL if page.action == "members" else Sync.Kind.DIFF
     # Without the partner's id each page is a session of its own, known by its content.
     key = f"id:{page.session_id}" if page.session_id else f"content:{page.number}:{page.digest.hex()}"
+    # With no session's id nothing says which pages belong together, so only a single one is a whole list.
+    total = None if not page.session_id and page.total is not None and page.total > 1 else page.total
+    parameters = {
+        "project_id": project_id,
+        "partner": PARTNER,
+        "partner_project_id": page.project_id,
+        "partner_segment_id": page.cohort_id,
+        "session_key": key,
+        "kind": kind,
+        "action": page.action,
+        "number": page.number,
+        "total": total,
+        "digest": page.digest,
+        "body": body,
+        "now": now,
+    }
+    row = find_one(STORE_PAGE, parameters)
+    if row is None:
+        with transaction.atomic():
+            _open(project_id=project_id, page=page, kind=kind, key=key, now=now)
+            row = fetch_one(STORE_PAGE, parameters)
+    return Stored(*row)
+
+
+def _open(*, project_id: int, page: ReceivedPage, kind: str, key: str, now: datetime) -> None:
+    """Make the cohort and the session known."""
     lane = _lane(project_id=project_id, page=page, kind=kind, key=key, now=now)
     if lane.is_deleted:
         began_before = (
@@ -161,25 +195,6 @@ def store(*, project_id: int, page: ReceivedPage, body: bytes, now: datetime) ->
         syncs.revive_cohort(cohort_id=lane.cohort_id)
     if lane.sync_id is None:
         syncs.open_sync(cohort_id=lane.cohort_id, kind=kind, session_id=page.session_id, session_key=key, now=now)
-        lane = _lane(project_id=project_id, page=page, kind=kind, key=key, now=now)
-    # With no session's id nothing says which pages belong together, so only a single one is a whole list.
-    total = None if not page.session_id and page.total is not None and page.total > 1 else page.total
-    parameters = {
-        "project_id": project_id,
-        "sync_id": lane.sync_id,
-        "cohort_id": lane.cohort_id,
-        "action": page.action,
-        "number": page.number,
-        "total": total,
-        "digest": page.digest,
-        "body": body,
-        "now": now,
-    }
-    (fresh,) = fetch_one(STORE_PAGE, parameters)
-    if lane.sync_id is None:
-        message = "The sync was opened and is gone."
-        raise LookupError(message)
-    return Stored(lane.cohort_id, lane.sync_id, fresh is not None)
 
 
 def _lane(*, project_id: int, page: ReceivedPage, kind: str, key: str, now: datetime) -> Lane:

@@ -34,7 +34,14 @@ _TOO_MANY_DIGITS = b"0" * 310
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 
 _BOM: Final = b"\xef\xbb\xbf"
-_PERSON_KEYS = frozenset({"mixpanel_distinct_id", "$CleverTap_user_id", "email", "phone_number", "first_name", "last_name"})
+_VALUES: Final = (
+    ("email", "email"),
+    ("first_name", "first_name"),
+    ("last_name", "last_name"),
+    ("phone_number", "phone"),
+)
+_ID_KEYS: Final = ("$CleverTap_user_id", "mixpanel_distinct_id")
+_PERSON_KEYS: Final = frozenset({*_ID_KEYS, *(key for key, _ in _VALUES)})
 
 
 class Refused(Exception):
@@ -158,10 +165,12 @@ def read_values(person: Person) -> list[Reject]:
     raw = person.raw if type(person.raw) is dict else msgspec.json.decode(person.raw)
     person.is_read = True
     left_out: list[Reject] = []
-    person.email = _value(raw.get("email"), person, "email", left_out)
-    person.first_name = _value(raw.get("first_name"), person, "first_name", left_out)
-    person.last_name = _value(raw.get("last_name"), person, "last_name", left_out)
-    phone = _value(raw.get("phone_number"), person, "phone_number", left_out)
+    get = raw.get
+    for key, name in _VALUES:
+        value = get(key)
+        if value is not None:
+            setattr(person, name, value.strip() or None if type(value) is str else _value(value, person, key, left_out))
+    phone = person.phone
     if phone is not None:
         person.phone = to_e164(phone)
         if person.phone is None:
@@ -375,8 +384,6 @@ def _require_one_good(page: Page) -> None:
 
 # ---- a member
 
-_ID_KEYS = ("$CleverTap_user_id", "mixpanel_distinct_id")
-
 
 def _ids(raw: dict[str, Any]) -> tuple[str, int, str | None] | tuple[None, str, str]:
     """Return (identity, its kind, the Mixpanel id beside it), or (None, code, reason)."""
@@ -426,11 +433,7 @@ def _flaw(text: str) -> str | None:
 
 
 def _value(raw: Any, person: Person, name: str, left_out: list[Reject]) -> str | None:
-    """Return a system value as text; None, which erases nothing, where there is none."""
-    if raw is None:
-        return None
-    if type(raw) is str:
-        return raw.strip() or None
+    """Return a system value that is no text as one."""
     if type(raw) in {int, float}:
         return str(raw)
     left_out.append(Reject(person.position, _shorten(raw), "bad_value", f"The {name} is neither text nor a number."))

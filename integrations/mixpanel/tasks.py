@@ -38,7 +38,7 @@ LEAVE_LANE = "SELECT pg_advisory_unlock(%(space)s, %(cohort_id)s)"
 
 
 def wake(*, cohort_id: int) -> None:
-    """Let a worker look at a cohort. One message is enough until a worker has begun to look.
+    """Let a worker look at a cohort. One message is enough until a worker looks for the last time.
 
     A broker that is away costs nothing but time: the page is stored, and the sweep finds it.
     """
@@ -85,12 +85,10 @@ def drop_old_pages() -> None:
 def apply_waiting(*, cohort_id: int) -> float | None:
     """Apply a cohort's pages in their order until none is left; seconds until the next try of one that failed, else None.
 
-    One worker at a time has the lane. Whoever finds it taken leaves: the holder looks once more after letting go.
+    One worker at a time has the lane. Whoever finds it taken leaves: the holder looks once more after letting go. While
+    it works, new pages send no message: it forgets that it was woken before that last look.
     """
     while True:
-        _forget_wake(cohort_id)
-        if not inbox.has_waiting(cohort_id=cohort_id):
-            return None
         if not fetch_one(TRY_LANE, {"space": _LANE, "cohort_id": cohort_id % 2**31})[0]:
             return None
         try:
@@ -99,6 +97,9 @@ def apply_waiting(*, cohort_id: int) -> float | None:
             _leave_lane(cohort_id)
         if delay is not None:
             return delay
+        _forget_wake(cohort_id)
+        if not inbox.has_waiting(cohort_id=cohort_id):
+            return None
 
 
 def _apply_all(cohort_id: int) -> float | None:
@@ -106,7 +107,6 @@ def _apply_all(cohort_id: int) -> float | None:
     gathered = False
     with Pipeline(cohort_id) as pipeline:
         while True:
-            _forget_wake(cohort_id)
             runs = inbox.next_runs(cohort_id=cohort_id, now=timezone.now())
             if not runs:
                 return _RETRY_SECONDS if inbox.has_waiting(cohort_id=cohort_id) else None

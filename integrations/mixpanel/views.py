@@ -3,13 +3,13 @@
 import time
 from collections.abc import Callable
 from datetime import datetime
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, BinaryIO, cast
 
 import msgspec
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -59,7 +59,13 @@ class Call:
         raise Refused(401, "wrong_credentials", WRONG_CREDENTIALS)
 
     def note(self, *, status: int, message: str) -> None:
-        """Add the call to its project's log; a call of no known project has none."""
+        """Add the call to its project's log; a call of no known project has none. The answer does not depend on it."""
+        try:
+            self._note(status=status, message=message)
+        except DatabaseError as error:
+            log.warning("call not noted", error=type(error).__name__)
+
+    def _note(self, *, status: int, message: str) -> None:
         if self.project_id is None:
             return
         page = self.page
@@ -91,7 +97,7 @@ def _answers(view: Callable[[Call], HttpResponse]) -> Callable[[HttpRequest], Ht
         try:
             return view(call)
         except Refused as refusal:
-            _note_refusal(call, refusal)
+            call.note(status=refusal.status, message=refusal.message)
             return _failure(refusal)
         except Exception as error:  # noqa: BLE001  the sender repeats whatever is not answered 200
             # a traceback may show what a statement was given: somebody's data
@@ -100,6 +106,18 @@ def _answers(view: Callable[[Call], HttpResponse]) -> Callable[[HttpRequest], Ht
             return _failure(Refused(503, "not_stored", message, call.action))
 
     return answered
+
+
+class _Answered(HttpResponse):
+    """A good answer, and what to do once it is sent: the sender is sequential, and waits for as little as can be."""
+
+    def __init__(self, content: bytes, *, then: Callable[[], None]) -> None:
+        super().__init__(content, content_type="application/json")
+        self._then = then
+
+    def close(self) -> None:
+        super().close()
+        self._then()
 
 
 @_answers
@@ -113,11 +131,9 @@ def cohorts(call: Call) -> HttpResponse:
         call.action = refusal.action
         raise
     call.action = page.action
-    with transaction.atomic():
-        stored = inbox.store(project_id=caller.project_id, page=page, body=body, now=call.now)
-        call.note(status=200, message="success" if stored.fresh else "known already")
-    tasks.wake(cohort_id=stored.cohort_id)
-    return HttpResponse(protocol.success(page.action), content_type="application/json")
+    stored = inbox.store(project_id=caller.project_id, page=page, body=body, now=call.now)
+    call.note(status=200, message="success" if stored.fresh else "known already")
+    return _Answered(protocol.success(page.action), then=partial(tasks.wake, cohort_id=stored.cohort_id))
 
 
 @_answers
@@ -197,13 +213,6 @@ def _drain(request: HttpRequest) -> None:
     stream, size = _stream(request), 0
     while size <= settings.PAGE_MAX_BYTES and (part := stream.read(_STEP)):
         size += len(part)
-
-
-def _note_refusal(call: Call, refusal: Refused) -> None:
-    try:
-        call.note(status=refusal.status, message=refusal.message)
-    except DatabaseError as error:
-        log.warning("refusal not noted", error=type(error).__name__)
 
 
 def _failure(refusal: Refused) -> HttpResponse:

@@ -123,3 +123,57 @@ def test_a_merge_keeps_the_values_and_the_events_of_both(mixpanel: Partner) -> N
     assert (profile["email"], profile["phone"]) == ("d@harbour.example", "+14155550123")
     assert profile["properties"] == {"City": "Pune", "Plan": "paid"}
     assert [event["identity"] for event in mixpanel.ledger.events()] == ["u", "u"]
+
+
+def _score(mixpanel: Partner) -> object:
+    return Profile.objects.get(project=mixpanel.project, identity="u1").properties["Score"]
+
+
+def test_what_is_said_of_one_person_by_two_ids_is_heard_in_its_order(mixpanel: Partner) -> None:
+    both, own, distinct = _both(1), {"$CleverTap_user_id": "u1"}, {"mixpanel_distinct_id": "d1"}
+    assert mixpanel.send(page("members", [{**both, "Score": 1}])).status == 200
+    mixpanel.apply()
+    # the last is as it was said before, and yet it has to be heard again
+    said = [{**distinct, "Score": 2}, {**both, "Score": 1}]
+    assert mixpanel.send(page("add_members", said, session_id="again")).status == 200
+    mixpanel.apply()
+    assert _score(mixpanel) == 1
+    # what is said by the first id once more comes after what is said by the second
+    said = [{**own, "Score": 3}, {**distinct, "Score": 4}, {**own, "Score": 5}]
+    assert mixpanel.send(page("add_members", said, session_id="thrice")).status == 200
+    mixpanel.apply()
+    assert _score(mixpanel) == 5
+
+
+def test_who_comes_with_an_id_last_has_it(mixpanel: Partner) -> None:
+    taking = {"$CleverTap_user_id": "u2", "mixpanel_distinct_id": "d1"}
+    assert mixpanel.send(page("add_members", [_both(1), taking, _both(1)], session_id="page")).status == 200
+    mixpanel.apply()
+    led_to = Alias.objects.filter(project=mixpanel.project, kind=Alias.Kind.MIXPANEL, value="d1").values_list(
+        "profile__identity", flat=True
+    )
+    assert list(led_to) == ["u1"]
+
+
+def test_an_id_that_was_taken_comes_back_when_it_is_said_as_before(mixpanel: Partner) -> None:
+    taking = {"$CleverTap_user_id": "u2", "mixpanel_distinct_id": "d1"}
+    for session, member, expected in (("one", _both(1), "u1"), ("two", taking, "u2"), ("three", _both(1), "u1")):
+        assert mixpanel.send(page("add_members", [member], session_id=session)).status == 200
+        mixpanel.apply()
+        led_to = Alias.objects.get(project=mixpanel.project, kind=Alias.Kind.MIXPANEL, value="d1").profile_id
+        assert Profile.objects.get(pk=led_to).identity == expected
+
+
+def test_a_session_that_began_with_new_people_finds_those_who_are_known(mixpanel: Partner) -> None:
+    known = [_both(number) for number in range(5)]
+    assert mixpanel.send(page("members", known, cohort_id="other", session_id="other")).status == 200
+    mixpanel.apply()
+    new = people(*(f"n{number}" for number in range(200)))
+    assert mixpanel.send(page("members", new, number=1, of=3)).status == 200
+    mixpanel.apply()
+    for number, members in ((2, people("d0", "n0", "n201")), (3, [*known, *people("n202")])):
+        assert mixpanel.send(page("members", members, number=number, of=3)).status == 200
+        mixpanel.apply()
+    (sync,) = mixpanel.story().syncs
+    assert (sync["created"], sync["matched"], sync["status"]) == (202, 7, "complete")
+    assert mixpanel.ledger.identities() == {f"u{n}" for n in range(5)} | {f"n{n}" for n in range(203)} - {"n200"}

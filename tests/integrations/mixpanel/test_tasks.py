@@ -1,5 +1,6 @@
 """The worker's part: one worker a cohort, nothing left behind, whatever fails."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -108,14 +109,24 @@ def test_the_sweep_wakes_a_worker_for_pages_that_wait(mixpanel: Partner) -> None
     assert _waiting_messages() == before
 
 
+def _await_messages(count: int) -> None:
+    """Wait until so many messages wait: they are sent after the answer."""
+    end = time.monotonic() + 10
+    while _waiting_messages() != count:
+        assert time.monotonic() < end, "no worker was woken"
+        time.sleep(0.005)
+
+
 def test_one_message_is_enough_until_a_worker_has_looked(mixpanel: Partner) -> None:
-    assert mixpanel.members("a", number=1, of=3).status == 200
     before = _waiting_messages()
+    assert mixpanel.members("a", number=1, of=3).status == 200
+    _await_messages(before + 1)
     assert mixpanel.members("b", number=2, of=3).status == 200
-    assert _waiting_messages() == before
+    assert mixpanel.members("b", number=2, of=3).status == 200  # its turn comes after what the page before left to do
+    assert _waiting_messages() == before + 1
     mixpanel.apply()
     assert mixpanel.members("c", number=3, of=3).status == 200
-    assert _waiting_messages() == before + 1
+    _await_messages(before + 2)
     assert cache.get(tasks._wake_key(_cohort(mixpanel))) == 1
 
 
