@@ -20,8 +20,8 @@ class Person:
     events: dict[str, list[str]] = field(default_factory=dict)
     # How many others turned out to be this person.
     merges: int = 0
-    # The last score that each cohort's pages gave: cohorts apply side by side, so any of them may be the last.
-    scores: dict[str, Any] = field(default_factory=dict)
+    # The last score that any page gave.
+    score: Any = None
     # A removal named them by an id that only later turned out to be theirs: either answer is right.
     doubtful: bool = False
 
@@ -57,6 +57,9 @@ class Oracle:
         self.by_identity: dict[str, Person] = {}
         self.by_distinct_id: dict[str, Person] = {}
         self.cohorts: dict[str, Cohort] = {}
+        # Ids beside each other in a removal that knew neither. Whether it told that they are one person depends on which
+        # pages met in one batch: only with what came later in it.
+        self.vague: set[str] = set()
         self._seen: set[tuple[Any, ...]] = set()
         self._clock = 0
 
@@ -129,10 +132,11 @@ class Oracle:
         known = self.cohorts.setdefault(cohort, Cohort())
         if action == "members" and not self._has_a_say(known, session):
             return
+        unknown = [_keys(member) for member in members if action == "remove_members" and self._find(member) is None]
         for member in members:
             person = self._identify(member, create=action != "remove_members")
             if person is not None and action != "remove_members" and "Score" in member:
-                person.scores[cohort] = member["Score"]
+                person.score = member["Score"]
         # only now: a later member of the page may have told who an earlier one is
         named = {found for member in members if (found := self._find(member)) is not None}
         if action == "members":
@@ -147,6 +151,7 @@ class Oracle:
             known.added -= named
             known.removed |= named
             known.removed_strangers |= {key for m in strangers for key in _keys(m)}
+            self.vague |= {text for keys in unknown if len(keys) > 1 for _, text in keys}
             self._move(cohort, known, "Removed", named & known.members)
 
     def _has_a_say(self, known: Cohort, session: str) -> bool:
