@@ -124,12 +124,12 @@ def start(home: Path) -> Iterator[Callable[[], Run]]:
         run.process.wait(WITHIN)
 
 
-def said(*, home: Path, port: int) -> tuple[int, str]:
+def said(*, home: Path, port: int, **more: str) -> tuple[int, str]:
     """Run `manage.py up` where it cannot start; return its exit code and what it said."""
     answer = subprocess.run(
         [sys.executable, "manage.py", "up"],
         cwd=BASE,
-        env=environment(home=home, port=port),
+        env=environment(home=home, port=port) | more,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -212,3 +212,18 @@ def test_a_port_in_use_is_said_in_one_sentence(home: Path) -> None:
         code, words = said(home=home, port=port)
     assert code == 1
     assert words == f"Something else listens on port {port} of 127.0.0.1: stop it, or choose another port (PORT=8001 make run)."
+
+
+def test_an_unknown_region_is_said_before_anything_is_made(home: Path) -> None:
+    code, words = said(home=home, port=free_port(), REGION="zz9")
+    assert code == 1
+    assert words == "REGION is 'zz9', which is no region: choose one of eu1, in1, us1, sg1, aps3, mec1."
+    assert not (home / "postgres").exists()
+
+
+def test_a_broker_of_others_that_does_not_answer_is_said_at_once(home: Path) -> None:
+    database = "postgresql://nobody:hush@127.0.0.1:9/none"
+    code, words = said(home=home, port=free_port(), DATABASE_URL=database, REDIS_URL="redis://:hush@127.0.0.1:9/0")
+    assert code == 1
+    assert "The broker of REDIS_URL does not answer (ConnectionError)" in words
+    assert "hush" not in words

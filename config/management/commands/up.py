@@ -45,6 +45,7 @@ class Command(BaseCommand):
         if end_with_parent:
             _stop_with_parent()
         try:
+            launcher_setup.require_region()
             with launcher.running():
                 self._start(launcher)
                 launcher.watch()
@@ -56,6 +57,8 @@ class Command(BaseCommand):
         launcher.start_servers()
         if launcher.is_stopping():
             return
+        if os.environ.get("REDIS_URL"):
+            launcher_setup.require_broker()
         launcher_setup.migrate()
         launcher.progress("The tables are up to date.")
         if launcher_setup.collect_static():
