@@ -1,11 +1,13 @@
 """What every request passes: both forms of an address, the project and role it is about, answers to errors."""
 
 import ipaddress
+import re
 import time
 import uuid
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, cast
+from typing import Any, Final, cast
+from urllib.parse import unquote_to_bytes
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -15,8 +17,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.template.loader import get_template
-from django.urls import Resolver404, resolve, reverse
+from django.urls import Resolver404, register_converter, resolve, reverse
 from django.utils import timezone
+from django.utils.encoding import repercent_broken_unicode
 from django_htmx.middleware import HtmxDetails
 
 from profiles.accounts import may
@@ -82,6 +85,37 @@ class RequestLogMiddleware:
         return response
 
 
+# How a slash that belongs to an identity stands in an address while it is matched. No decoded address holds half a
+# surrogate pair, so that it is nothing else.
+_WRITTEN_SLASH: Final = "\udc2f"
+
+
+class IdentityConverter:
+    """Somebody's id in an address: any text. A slash written %2F is part of it; so is a bare one, as far as that is clear."""
+
+    regex = r"[\s\S]+"
+
+    def to_python(self, value: str) -> str:
+        """Return the id."""
+        return value.replace(_WRITTEN_SLASH, "/")
+
+    def to_url(self, value: str) -> str:
+        """Return the id as an address holds it; Django escapes it."""
+        return value
+
+
+register_converter(IdentityConverter, "identity")
+
+
+def _path_with_written_slashes(request: HttpRequest) -> str | None:
+    """Return the path with each %2F of its own kind, None where there is none. WSGI decodes it to a plain slash."""
+    raw = str(request.META.get("RAW_URI", "")).partition("?")[0]
+    if "%2f" not in raw.lower() or not raw.startswith("/"):
+        return None
+    parts = re.split("%2f", raw, flags=re.IGNORECASE)
+    return _WRITTEN_SLASH.join(repercent_broken_unicode(unquote_to_bytes(part)).decode() for part in parts)
+
+
 class SlashMiddleware:
     """Takes every address with and without its last slash, without the redirect that loses a POST."""
 
@@ -90,7 +124,8 @@ class SlashMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Add the slash where the address is known only with it."""
+        """Tell slashes of an id from those of the address; add the last one where the address is known only with it."""
+        request.path_info = _path_with_written_slashes(request) or request.path_info
         if not request.path_info.endswith("/"):
             try:
                 resolve(request.path_info)

@@ -116,6 +116,6 @@ class ProfileEvents(APIView):
 
 
 urlpatterns = [
-    path("profiles/<path:identity>/events/", ProfileEvents.as_view(), name="api-profile-events"),
-    path("profiles/<path:identity>/", ProfileDetail.as_view(), name="api-profile"),
+    path("profiles/<identity:identity>/events/", ProfileEvents.as_view(), name="api-profile-events"),
+    path("profiles/<identity:identity>/", ProfileDetail.as_view(), name="api-profile"),
 ]
