@@ -121,6 +121,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "profiles.http.RequestLogMiddleware",
+    "profiles.http.BodyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "profiles.http.SlashMiddleware",
