@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import select
 import time
 import uuid
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.template.loader import get_template
@@ -68,7 +70,7 @@ def public_url(path: str, request: HttpRequest | None = None) -> str:
 
 
 class RequestLogMiddleware:
-    """Gives a request an id and writes one line for each answer of 500 and above."""
+    """Begins a request, with an id, and writes one line for each answer of 500 and above."""
 
     def __init__(self, get_response: type_of_answer) -> None:
         """Keep the next step."""
@@ -76,6 +78,7 @@ class RequestLogMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Time the answer; the path alone is logged, never a query or a body."""
+        close_dead_connections()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=uuid.uuid4().hex[:12])
         started = time.perf_counter()
@@ -144,6 +147,26 @@ class SlashMiddleware:
                     request.path_info += "/"
                     request.path += "/"
         return self.get_response(request)
+
+
+def close_dead_connections() -> None:
+    """Let go of connections that the database has ended, so that after its restart no call meets the old one.
+
+    An idle connection has nothing to read but its end. Looking takes some microseconds and no round trip, unlike
+    Django's CONN_HEALTH_CHECKS.
+    """
+    for each in connections.all(initialized_only=True):
+        line = each.connection
+        if line is None or each.in_atomic_block:
+            continue
+        if line.closed or _has_news(line.fileno()):
+            each.close()
+
+
+def _has_news(handle: int) -> bool:
+    watch = select.poll()
+    watch.register(handle, select.POLLIN)
+    return bool(watch.poll(0))
 
 
 class BodyMiddleware:

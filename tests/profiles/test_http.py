@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from http.client import HTTPConnection
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from django.http import HttpRequest
 from django.test import Client
@@ -215,3 +216,19 @@ def test_a_body_that_breaks_off_is_said_in_json(mixpanel: Partner, harbour: Proj
         answer = line.recv(2**16)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"application/json" in answer
+
+
+# ---- the database
+
+
+def test_after_the_database_ended_its_connections_no_call_meets_an_old_one(
+    mixpanel: Partner, ledgers: psycopg.Connection[object]
+) -> None:
+    end_those_of_the_web_server = """
+        SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%segment%'
+    """
+    for _ in range(3):
+        for _ in range(16):  # two processes of four threads
+            assert get(mixpanel, "/api/v1/segments/").status == 200
+        assert ledgers.execute(end_those_of_the_web_server).fetchone() != (0,)
