@@ -121,7 +121,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "profiles.http.RequestLogMiddleware",
-    "profiles.http.BodyMiddleware",
+    "profiles.bodies.BodyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "profiles.http.SlashMiddleware",

@@ -6,10 +6,8 @@ import select
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
 from functools import wraps
-from io import BytesIO
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
 from zoneinfo import ZoneInfo
 
@@ -32,10 +30,6 @@ from profiles.models import Project, ProjectRole, Role, User
 log = structlog.get_logger()
 
 type_of_answer = Callable[[HttpRequest], HttpResponseBase]
-BODY_PATIENCE: Final = 15.0  # seconds without a byte of a body
-_LEFT_PATIENCE: Final = 2.0  # the same, when nobody wants it any more
-BODY_MAX_BYTES: Final = 2 * 1024 * 1024
-_STEP: Final = 256 * 1024
 _MACHINE_PATHS = ("/api/", "/partners/", "/1/", "/sdk/")
 
 
@@ -169,66 +163,6 @@ def _has_news(handle: int) -> bool:
     return bool(watch.poll(0))
 
 
-class BodyMiddleware:
-    """Sees to it that bodies are read: those sent in chunks, which Django does not read, and what a view left unread.
-
-    The rest of a body would stand before the next call of a connection that is kept open. A sender that stops in the
-    middle is waited for no longer than some seconds: it would keep a thread of the few.
-    """
-
-    def __init__(self, get_response: type_of_answer) -> None:
-        """Keep the next step."""
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Hand the body over, then read what is left of it."""
-        chunked = "chunked" in request.headers.get("Transfer-Encoding", "").lower()
-        if not chunked and request.META.get("CONTENT_LENGTH") in {None, "", "0"}:
-            return self.get_response(request)
-        line = request.META.get("gunicorn.socket")
-        if line is not None:
-            line.settimeout(BODY_PATIENCE)
-        try:
-            return self._answer(request, chunked=chunked)
-        finally:
-            if line is not None:
-                line.settimeout(None)
-
-    def _answer(self, request: HttpRequest, *, chunked: bool) -> HttpResponseBase:
-        if request.path.startswith("/partners/"):  # they read for themselves, with a limit and an envelope of their own
-            return self.get_response(request)
-        if chunked and (refusal := _take_chunks(request)) is not None:
-            return refusal
-        response = self.get_response(request)
-        line = request.META.get("gunicorn.socket")
-        if line is not None:
-            line.settimeout(_LEFT_PATIENCE)
-        drain(request, most=BODY_MAX_BYTES)
-        return response
-
-
-def _take_chunks(request: HttpRequest) -> HttpResponse | None:
-    """Let Django see a body in chunks as one of a length; return the answer to one that is too long or breaks off."""
-    try:
-        body = request.environ["wsgi.input"].read(BODY_MAX_BYTES + 1)  # type: ignore[attr-defined]  # a WSGIRequest
-    except Exception:  # noqa: BLE001  each web server has errors of its own for chunks that are none
-        return bad_request(request)
-    if len(body) > BODY_MAX_BYTES:
-        message = f"A body in chunks may have {BODY_MAX_BYTES // 2**20} MiB."
-        return _answer(request, status=413, code="too_large", message=message, template="400.html")
-    request.META["CONTENT_LENGTH"] = str(len(body))
-    request._stream = BytesIO(body)  # noqa: SLF001  where a WSGIRequest keeps it
-    return None
-
-
-def drain(stream: HttpRequest | BinaryIO, *, most: int) -> None:
-    """Read a body that nobody judges, up to a limit: a sender that is cut off in the middle never sees the answer."""
-    left = most
-    with suppress(Exception):  # whatever breaks while it is read, the answer stands
-        while left > 0 and (part := stream.read(_STEP)):
-            left -= len(part)
-
-
 class ProjectMiddleware:
     """Sets `request.project` and `request.role` on a project's pages, and the project's time zone."""
 
@@ -321,7 +255,8 @@ def error_body(*, code: str, message: str) -> dict[str, Any]:
     return {"error": {"code": code, "message": message}}
 
 
-def _answer(request: HttpRequest, *, status: int, code: str, message: str, template: str) -> HttpResponse:
+def answer_error(request: HttpRequest, *, status: int, code: str, message: str, template: str) -> HttpResponse:
+    """Answer in JSON where machines call, else by a page."""
     if request.path.startswith(_MACHINE_PATHS):
         return JsonResponse(error_body(code=code, message=message), status=status)
     return render(request, template, {"message": message}, status=status)
@@ -329,24 +264,24 @@ def _answer(request: HttpRequest, *, status: int, code: str, message: str, templ
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  Django's name
     """Answer 400."""
-    return _answer(request, status=400, code="bad_request", message="The request could not be read.", template="400.html")
+    return answer_error(request, status=400, code="bad_request", message="The request could not be read.", template="400.html")
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 403, with the reason where there is one."""
     message = str(exception or "") or "You may not do this in this project."
-    return _answer(request, status=403, code="forbidden", message=message, template="403.html")
+    return answer_error(request, status=403, code="forbidden", message=message, template="403.html")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  Django's signature
     """Answer a form whose token is missing or too old."""
     message = "The page was open for too long, or cookies are off. Nothing was changed: go back, reload and try again."
-    return _answer(request, status=403, code="csrf", message=message, template="403.html")
+    return answer_error(request, status=403, code="csrf", message=message, template="403.html")
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  Django's name
     """Answer 404; the same for what does not exist and for what belongs to others."""
-    return _answer(request, status=404, code="not_found", message="There is nothing at this address.", template="404.html")
+    return answer_error(request, status=404, code="not_found", message="There is nothing at this address.", template="404.html")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

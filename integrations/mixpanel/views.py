@@ -19,8 +19,9 @@ from integrations import connection
 from integrations.mixpanel import inbox, protocol, tasks
 from integrations.mixpanel.protocol import Page, Refused
 from profiles import throttle
+from profiles.bodies import drain
 from profiles.credentials import BadCredentials, Caller, find_caller, known_project, read_credentials
-from profiles.http import client_address, drain, public_url
+from profiles.http import client_address, public_url
 from profiles.models import Project
 
 log = structlog.get_logger()
