@@ -198,6 +198,7 @@ CELERY_BEAT_SCHEDULE = {
     "merge twins": {"task": "integrations.tasks.merge_twins", "schedule": timedelta(hours=1)},
     "trim calls": {"task": "integrations.mixpanel.tasks.trim_calls", "schedule": timedelta(minutes=1)},
     "drop old pages": {"task": "integrations.mixpanel.tasks.drop_old_pages", "schedule": timedelta(hours=1)},
+    "follow a restore": {"task": "profiles.tasks.follow_restore", "schedule": timedelta(minutes=1)},
     "make event partitions": {"task": "profiles.tasks.make_event_partitions", "schedule": timedelta(hours=6)},
 }
 
