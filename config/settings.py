@@ -1,101 +1,39 @@
 """Settings of an installation, read from the environment (README, "Environment").
 
 Without DATABASE_URL and REDIS_URL the servers embedded in MUSTER_HOME are used; where they listen follows from that
-folder alone, so every `manage.py` of the machine finds them.
+folder alone, so every `manage.py` of the machine finds them. What runs there also says its port and region.
 """
 
 import os
-import secrets
 import sys
-import tempfile
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-import dj_database_url
 import structlog
 from csp.constants import NONE, SELF
-from dj_database_url import DBConfig
 
-from config import embedded
+from config import embedded, environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.get("MUSTER_HOME", BASE_DIR / "var")).resolve()
 TESTING = "pytest" in sys.modules
 
 
-def _switch(name: str, *, default: bool) -> bool:
-    return os.environ.get(name, str(default)).lower() in {"1", "true", "yes", "on"}
-
-
-def _words(name: str) -> list[str]:
-    return [word for word in os.environ.get(name, "").replace(",", " ").split() if word]
-
-
-def _number_of_port() -> int:
-    text = os.environ.get("PORT") or "8000"
-    if not (text.isascii() and text.isdecimal() and int(text) < 2**16):
-        sys.exit(f"PORT is {text!r}: a number up to 65535 is needed.")
-    return int(text)
-
-
-def _database(url: str) -> DBConfig:
-    """Return what Django knows of a database. Its address may hold a password, so that no message repeats it."""
-    try:
-        found = dj_database_url.parse(url, conn_max_age=600, conn_health_checks=False)
-    except ValueError:  # an unknown scheme too
-        found = None
-    if not found or found.get("ENGINE") != "django.db.backends.postgresql":
-        sys.exit("DATABASE_URL cannot be read: it has the form postgresql://user:password@host:5432/name.")
-    return found
-
-
-def _kept_secret() -> str:
-    """Return the secret kept in MUSTER_HOME, made on first use, readable by its owner alone.
-
-    It gets its name when it is whole: a full disk or a kill leaves none, never an empty one. Of two that are made at
-    once the first stays.
-    """
-    path = HOME / "secret_key"
-    try:
-        if not path.exists():
-            _make_secret(path)
-        kept = path.read_text().strip()
-    except OSError as error:
-        sys.exit(f"{path} cannot be read or made ({error.strerror}): make room, or choose another MUSTER_HOME.")
-    if not kept:
-        sys.exit(f"{path} is empty: put the secret back from a copy, or remove the file, after which passcodes are made anew.")
-    return kept
-
-
-def _make_secret(path: Path) -> None:
-    HOME.mkdir(parents=True, exist_ok=True)
-    handle, made = tempfile.mkstemp(prefix=".secret_key-", dir=HOME)  # its owner alone may read it
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(50))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(made, path)
-    finally:
-        Path(made).unlink()
-
-
 # Who may reach it
-DEBUG = _switch("DEBUG", default=False)
-SECRET_KEY = os.environ.get("SECRET_KEY") or _kept_secret()
-SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS")
-REGION = os.environ.get("REGION", "eu1")
-PORT = _number_of_port()
-BIND = os.environ.get("BIND", "127.0.0.1")
+DEBUG = environment.switch("DEBUG", default=False)
+SECRET_KEY = os.environ.get("SECRET_KEY") or environment.kept_secret(HOME)
+SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
+_RUNNING = environment.running(HOME)
+REGION = os.environ.get("REGION") or _RUNNING.region
+PORT = environment.port(default=_RUNNING.port)
+BIND = os.environ.get("BIND") or _RUNNING.bind
 # The address that people and Mixpanel use, e.g. https://eu1.muster.example; without it, the address of the request.
 PUBLIC_URL = os.environ.get("PUBLIC_URL", "").rstrip("/")
 # Where this installation reaches its own webhook (the test cohort goes through it).
 LOOPBACK_URL = os.environ.get("MUSTER_LOOPBACK", "").rstrip("/")
-BEHIND_PROXY = _switch("BEHIND_PROXY", default=False)
+BEHIND_PROXY = environment.switch("BEHIND_PROXY", default=False)
 SECURE = PUBLIC_URL.startswith("https://")
-ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or ["*"]
+ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS") or ["*"]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 
 # What it is made of
@@ -158,7 +96,7 @@ APPEND_SLASH = False  # profiles.http.SlashMiddleware takes both forms without a
 # Where it keeps things
 DATABASE_URL = os.environ.get("DATABASE_URL") or embedded.Postgres(HOME).url
 REDIS_URL = os.environ.get("REDIS_URL") or embedded.Valkey(HOME).url
-DATABASES = {"default": _database(DATABASE_URL)}
+DATABASES = {"default": environment.database(DATABASE_URL)}
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
 CACHES = {
     "default": {

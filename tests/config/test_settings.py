@@ -1,5 +1,6 @@
 """The settings of an installation are read from the environment; what cannot be read is said in one sentence."""
 
+import fcntl
 import os
 import resource
 import subprocess
@@ -18,7 +19,7 @@ SHOW_SECRET = "from config import settings; print(settings.SECRET_KEY)"
 def read_settings(
     home: Path, *, words: str = SHOW_SECRET, before: Callable[[], None] | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    ours = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "REGION", "PORT"}
+    ours = {"SECRET_KEY", "DATABASE_URL", "REDIS_URL", "REGION", "PORT", "BIND"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return subprocess.run(
         [sys.executable, "-c", words],
@@ -76,3 +77,24 @@ def test_a_database_that_is_none_is_said_without_its_password(tmp_path: Path, ur
     answer = read_settings(tmp_path, DATABASE_URL=url, SECRET_KEY="x" * 60)
     assert answer.returncode == 1
     assert answer.stderr == "DATABASE_URL cannot be read: it has the form postgresql://user:password@host:5432/name.\n"
+
+
+NOTE = '{"address": "http://127.0.0.9:8123/", "pid": 1, "port": 8123, "bind": "127.0.0.9", "region": "in1"}'
+
+
+def read_address(home: Path, **environment: str) -> str:
+    words = "from config import settings; print(settings.BIND, settings.PORT, settings.REGION)"
+    return read_settings(home, words=words, before=None, SECRET_KEY="x" * 60, **environment).stdout.strip()
+
+
+def test_a_second_shell_finds_the_port_of_what_runs(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "launcher.lock"
+    path.parent.mkdir()
+    path.write_text(NOTE)
+    assert read_address(tmp_path) == "127.0.0.1 8000 eu1", "the note of one that is gone"
+    with path.open("r+") as note:
+        fcntl.flock(note, fcntl.LOCK_EX)
+        assert read_address(tmp_path) == "127.0.0.9 8123 in1"
+        assert read_address(tmp_path, PORT="8200", BIND="127.0.0.8", REGION="us1") == "127.0.0.8 8200 us1"
+        path.write_text("")
+        assert read_address(tmp_path) == "127.0.0.1 8000 eu1", "it is just starting"

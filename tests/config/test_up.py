@@ -1,5 +1,6 @@
 """`manage.py up` run for real: what it starts, what it survives and what it leaves behind."""
 
+import json
 import os
 import re
 import shutil
@@ -153,6 +154,19 @@ def test_it_starts_survives_being_killed_and_stops_in_order(start: Callable[[], 
     assert code == 1
     assert words == f"Muster already runs with this MUSTER_HOME ({run.home}): {run.address}, process {run.process.pid}."
     assert run.health() == 200
+
+    # Another shell that names nothing but the folder makes a project with the right address.
+    named_alone = {name: value for name, value in environment(home=run.home, port=0).items() if name not in {"PORT", "BIND"}}
+    made = subprocess.run(
+        [sys.executable, "manage.py", "create_project", "Harbour Goods", "--json"],
+        cwd=BASE,
+        env=named_alone,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(made.stdout)["webhook_url"] == f"{run.address}partners/mixpanel/cohorts/"
 
     # What ends is started again.
     for name in ("worker", "web", "valkey", "postgres"):

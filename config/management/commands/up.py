@@ -33,6 +33,7 @@ class Command(BaseCommand):
             base=settings.BASE_DIR,
             bind=settings.BIND,
             port=settings.PORT,
+            region=settings.REGION,
             host_header=_host_header(),
             external=frozenset(
                 name for name, variable in [("postgres", "DATABASE_URL"), ("valkey", "REDIS_URL")] if os.environ.get(variable)
