@@ -13,7 +13,8 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_safe
+
+from profiles.http import error_body
 
 log = structlog.get_logger()
 
@@ -73,9 +74,11 @@ _THREADS: Final = {name: ThreadPoolExecutor(2, thread_name_prefix=f"health-{name
 
 
 @csrf_exempt
-@require_safe
-def health(_request: HttpRequest) -> JsonResponse:
+def health(request: HttpRequest) -> JsonResponse:
     """Answer 200 when every part answers, else 503 naming those that do not. Needs no credentials."""
+    if request.method not in {"GET", "HEAD"}:
+        refusal = error_body(code="method_not_allowed", message="This address takes GET, HEAD.")
+        return JsonResponse(refusal, status=405, headers={"Allow": "GET, HEAD"})
     asked = {name: _THREADS[name].submit(answers) for name, answers in _PARTS.items()}
     done, late = wait(asked.values(), timeout=_PATIENCE)
     for future in late:

@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from config import launcher_address
 from config.embedded import CannotStart, Postgres, Valkey, full_disk
+from config.environment import NOTE_OF_LAUNCHER
 from config.launcher_child import Child, StillThere
 
 Server = Postgres | Valkey
@@ -51,6 +53,7 @@ class Launcher:
         base: Path,
         bind: str,
         port: int,
+        region: str,
         host_header: str,
         external: frozenset[str],
         say: Callable[[str], None],
@@ -60,6 +63,7 @@ class Launcher:
         self.base = base
         self.bind = bind
         self.port = port
+        self.region = region
         self.host_header = host_header
         self.say = say
         self.env = dict(os.environ)
@@ -76,6 +80,7 @@ class Launcher:
             self._program("beat", "The beat", lambda: [*_celery("beat"), "--pidfile="], orphan=signal.SIGTERM),
         ]
         self._listener: socket.socket | None = None
+        self._note: TextIO | None = None
         self._fault: str | None = None
         self._begun = time.monotonic()
 
@@ -140,24 +145,39 @@ class Launcher:
     def _claim_home(self) -> Iterator[None]:
         """Let one launcher at a time use MUSTER_HOME. The kernel gives the lock back whatever happens to the holder."""
         with self._plain_errors():
-            path = self.home / "run" / "launcher.lock"
+            path = self.home / NOTE_OF_LAUNCHER
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             lock = path.open("r+")
         with lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not self._is_ours(lock):
                 facts = lock.read()
                 known = json.loads(facts) if facts else {"address": "?", "pid": "?"}
                 message = (
                     f"Muster already runs with this MUSTER_HOME ({self.home}): {known['address']}, process {known['pid']}."
                 )
-                raise CannotStart(message) from None
-            lock.truncate(0)
-            json.dump({"address": self.address, "pid": os.getpid()}, lock)
-            lock.flush()
+                raise CannotStart(message)
+            self._note = lock
+            self._write_note()
             yield
+
+    def _is_ours(self, lock: TextIO) -> bool:
+        """Take the lock. Another process may hold it for an instant, to see whether anybody does."""
+        for _ in range(10):
+            with suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return True
+            self._stop_wanted.wait(0.05)
+        return False
+
+    def _write_note(self) -> None:
+        """Say to other processes of this MUSTER_HOME where this one listens."""
+        facts = {"address": self.address, "pid": os.getpid(), "port": self.port, "bind": self.bind, "region": self.region}
+        if self._note is not None:
+            self._note.seek(0)
+            self._note.truncate()
+            json.dump(facts, self._note)
+            self._note.flush()
 
     def _await_predecessors(self) -> None:
         parts = [*reversed(self._rest), *reversed(self._parts)]
@@ -170,6 +190,7 @@ class Launcher:
         """Hold the address from here on, so that a web server that is started again refuses nobody meanwhile."""
         self._listener = launcher_address.listen(bind=self.bind, port=self.port)
         self.port = self._listener.getsockname()[1]
+        self._write_note()
         self._web.pass_fds = (self._listener.fileno(),)
 
     def start_servers(self) -> None:

@@ -5,12 +5,14 @@ import io
 import json
 from pathlib import Path
 
+import redis
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.db import OperationalError, connections
 
 from config.embedded import DISK_FULL, CannotStart, full_disk
+from profiles.models.tenancy import REGIONS
 
 
 def migrate() -> None:
@@ -24,6 +26,23 @@ def migrate() -> None:
         raise CannotStart(message) from error
     finally:
         connections.close_all()
+
+
+def require_region() -> None:
+    """Raise CannotStart where REGION is none of those that exist: every project made here would be of it."""
+    if settings.REGION not in REGIONS:
+        message = f"REGION is {settings.REGION!r}, which is no region: choose one of {', '.join(REGIONS)}."
+        raise CannotStart(message)
+
+
+def require_broker() -> None:
+    """Ask a broker that others run whether it answers. Raises CannotStart; its address, which may hold a password, is not said."""
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        message = f"The broker of REDIS_URL does not answer ({type(error).__name__}): start it, or unset REDIS_URL to use the embedded one."
+        raise CannotStart(message) from error
 
 
 def collect_static() -> bool:

@@ -1,64 +1,39 @@
 """Settings of an installation, read from the environment (README, "Environment").
 
 Without DATABASE_URL and REDIS_URL the servers embedded in MUSTER_HOME are used; where they listen follows from that
-folder alone, so every `manage.py` of the machine finds them.
+folder alone, so every `manage.py` of the machine finds them. What runs there also says its port and region.
 """
 
 import os
-import secrets
 import sys
 from datetime import timedelta
 from pathlib import Path
 
-import dj_database_url
 import structlog
 from csp.constants import NONE, SELF
 
-from config import embedded
+from config import embedded, environment
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 HOME = Path(os.environ.get("MUSTER_HOME", BASE_DIR / "var")).resolve()
 TESTING = "pytest" in sys.modules
 
 
-def _switch(name: str, *, default: bool) -> bool:
-    return os.environ.get(name, str(default)).lower() in {"1", "true", "yes", "on"}
-
-
-def _words(name: str) -> list[str]:
-    return [word for word in os.environ.get(name, "").replace(",", " ").split() if word]
-
-
-def _kept_secret() -> str:
-    """Return the secret kept in MUSTER_HOME, made on first use, readable by its owner alone."""
-    path = HOME / "secret_key"
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        HOME.mkdir(parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(handle, "w") as file:
-        file.write(secrets.token_urlsafe(50))
-    return path.read_text().strip()
-
-
 # Who may reach it
-DEBUG = _switch("DEBUG", default=False)
-SECRET_KEY = os.environ.get("SECRET_KEY") or _kept_secret()
-SECRET_KEY_FALLBACKS = _words("SECRET_KEY_FALLBACKS")
-REGION = os.environ.get("REGION", "eu1")
-PORT = int(os.environ.get("PORT", "8000"))
-BIND = os.environ.get("BIND", "127.0.0.1")
+DEBUG = environment.switch("DEBUG", default=False)
+SECRET_KEY = os.environ.get("SECRET_KEY") or environment.kept_secret(HOME)
+SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
+_RUNNING = environment.running(HOME)
+REGION = os.environ.get("REGION") or _RUNNING.region
+PORT = environment.port(default=_RUNNING.port)
+BIND = os.environ.get("BIND") or _RUNNING.bind
 # The address that people and Mixpanel use, e.g. https://eu1.muster.example; without it, the address of the request.
 PUBLIC_URL = os.environ.get("PUBLIC_URL", "").rstrip("/")
 # Where this installation reaches its own webhook (the test cohort goes through it).
 LOOPBACK_URL = os.environ.get("MUSTER_LOOPBACK", "").rstrip("/")
-BEHIND_PROXY = _switch("BEHIND_PROXY", default=False)
+BEHIND_PROXY = environment.switch("BEHIND_PROXY", default=False)
 SECURE = PUBLIC_URL.startswith("https://")
-ALLOWED_HOSTS = _words("ALLOWED_HOSTS") or ["*"]
+ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS") or ["*"]
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 
 # What it is made of
@@ -84,6 +59,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "profiles.http.RequestLogMiddleware",
+    "profiles.bodies.BodyMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "profiles.http.SlashMiddleware",
@@ -120,7 +96,7 @@ APPEND_SLASH = False  # profiles.http.SlashMiddleware takes both forms without a
 # Where it keeps things
 DATABASE_URL = os.environ.get("DATABASE_URL") or embedded.Postgres(HOME).url
 REDIS_URL = os.environ.get("REDIS_URL") or embedded.Valkey(HOME).url
-DATABASES = {"default": dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=False)}
+DATABASES = {"default": environment.database(DATABASE_URL)}
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 5
 CACHES = {
     "default": {
@@ -160,6 +136,7 @@ CELERY_BEAT_SCHEDULE = {
     "merge twins": {"task": "integrations.tasks.merge_twins", "schedule": timedelta(hours=1)},
     "trim calls": {"task": "integrations.mixpanel.tasks.trim_calls", "schedule": timedelta(minutes=1)},
     "drop old pages": {"task": "integrations.mixpanel.tasks.drop_old_pages", "schedule": timedelta(hours=1)},
+    "follow a restore": {"task": "profiles.tasks.follow_restore", "schedule": timedelta(minutes=1)},
     "make event partitions": {"task": "profiles.tasks.make_event_partitions", "schedule": timedelta(hours=6)},
 }
 

@@ -7,7 +7,7 @@ from segments import profile_views
 
 urlpatterns = [
     path("", include("profiles.urls")),
-    path("p/<str:project_id>/profiles/<path:identity>/", profile_views.profile, name="profile"),
+    path("p/<str:project_id>/profiles/<identity:identity>/", profile_views.profile, name="profile"),
     path("p/<str:project_id>/", include("segments.urls")),
     path("p/<str:project_id>/", include("integrations.urls")),
     path("partners/mixpanel/", include("integrations.mixpanel.urls")),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from profiles.credentials import make_passcode, new_public_id
+from profiles.credentials import make_passcode, new_public_id, require_name
 from profiles.models import Project, ProjectRole, Role, User
 from profiles.models.tenancy import REGIONS
 
@@ -33,10 +33,11 @@ def may(*, role: str | None, needs: str) -> bool:
 def create_project(*, name: str, region: str, passcode_name: str = "mixpanel", by: User | None = None) -> tuple[Project, str]:
     """Make a project with a first passcode; return both.
 
-    Raises UnknownRegion.
+    Raises UnknownRegion; BadName for a name that is blank or too long.
     """
     if region not in REGIONS:
         raise UnknownRegion(region)
+    name = require_name(name, longest=200)
     with transaction.atomic():
         project = Project.objects.create(public_id=new_public_id(), name=name, region=region)
         _, passcode = make_passcode(project=project, name=passcode_name, by=by)
@@ -50,7 +51,12 @@ def give_role(*, user: User, project: Project, role: str) -> ProjectRole:
 
 
 def create_first_admin(*, region: str) -> FirstAdmin | None:
-    """Make the first account and project of a new installation; None when there are accounts already."""
+    """Make the first account and project of a new installation; None when there are accounts already.
+
+    Raises UnknownRegion.
+    """
+    if region not in REGIONS:
+        raise UnknownRegion(region)
     with transaction.atomic():
         if User.objects.exists():
             return None

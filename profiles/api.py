@@ -9,7 +9,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.core import signing
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404
+from django.http import Http404, UnreadablePostError
 from django.utils import timezone
 from rest_framework import exceptions, status, views  # by its name: it reads the settings, which name this module
 from rest_framework.authentication import BaseAuthentication
@@ -167,6 +167,7 @@ class NewestFirst(PageNumberPagination):
 
     page_size = 50
     page_size_query_param = "page_size"
+    invalid_page_message = "There is no page {page_number}: the list ends before it."
     max_page_size = MAX_PAGE_SIZE
 
     def get_page_size(self, request: Request) -> int:
@@ -254,7 +255,9 @@ def error_response(error: Exception, context: dict[str, Any]) -> Response | None
     """
     if isinstance(error, OperationalError | InterfaceError):
         return _unavailable(error)
-    if isinstance(error, RecursionError):
+    if isinstance(error, UnreadablePostError):
+        error = exceptions.ParseError("The connection broke before the whole body was here.")
+    elif isinstance(error, RecursionError):
         error = exceptions.ParseError("The JSON is nested too deeply.")
     elif isinstance(error, Http404):
         error = exceptions.NotFound("There is no such thing in this project.")

@@ -20,6 +20,10 @@ _PASSCODE_BYTES = 20  # 160 bits: no slow hash is needed against guessing
 _NOTE_USE_EVERY = timedelta(seconds=20)
 
 
+class BadName(Exception):
+    """A name is blank or too long; the message says which."""
+
+
 class PasscodeNameInUse(Exception):
     """A passcode of this name is in use; choose another name or rotate that one."""
 
@@ -33,6 +37,16 @@ class Caller:
     project_name: str
     passcode_id: int
     passcode_name: str
+
+
+def require_name(name: str, *, longest: int) -> str:
+    """Return a name that can be shown and stored. Raises BadName."""
+    name = name.strip()
+    if not name:
+        raise BadName("The name is blank.")
+    if len(name) > longest:
+        raise BadName(f"The name has more than {longest} characters.")
+    return name
 
 
 def new_public_id() -> str:
@@ -49,9 +63,9 @@ def fingerprint(*, passcode: str, key: str) -> bytes:
 def make_passcode(*, project: Project, name: str, by: User | None = None) -> tuple[Passcode, str]:
     """Make a passcode and return it with its value, which is stored nowhere.
 
-    Raises PasscodeNameInUse.
+    Raises PasscodeNameInUse; BadName.
     """
-    name = name.strip() or "passcode"
+    name = require_name(name.strip() or "passcode", longest=100)
     value = secrets.token_urlsafe(_PASSCODE_BYTES)
     with transaction.atomic():
         Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # two at once see one another

@@ -1,22 +1,27 @@
 """What every request passes: both forms of an address, the project and role it is about, answers to errors."""
 
 import ipaddress
+import re
+import select
 import time
 import uuid
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, cast
+from typing import Any, Final, cast
+from urllib.parse import unquote_to_bytes
 from zoneinfo import ZoneInfo
 
 import structlog
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db import connections
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
 from django.template.loader import get_template
-from django.urls import Resolver404, resolve, reverse
+from django.urls import Resolver404, register_converter, resolve, reverse
 from django.utils import timezone
+from django.utils.encoding import repercent_broken_unicode
 from django_htmx.middleware import HtmxDetails
 
 from profiles.accounts import may
@@ -59,7 +64,7 @@ def public_url(path: str, request: HttpRequest | None = None) -> str:
 
 
 class RequestLogMiddleware:
-    """Gives a request an id and writes one line for each answer of 500 and above."""
+    """Begins a request, with an id, and writes one line for each answer of 500 and above."""
 
     def __init__(self, get_response: type_of_answer) -> None:
         """Keep the next step."""
@@ -67,6 +72,7 @@ class RequestLogMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Time the answer; the path alone is logged, never a query or a body."""
+        close_dead_connections()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request=uuid.uuid4().hex[:12])
         started = time.perf_counter()
@@ -82,6 +88,37 @@ class RequestLogMiddleware:
         return response
 
 
+# How a slash that belongs to an identity stands in an address while it is matched. No decoded address holds half a
+# surrogate pair, so that it is nothing else.
+_WRITTEN_SLASH: Final = "\udc2f"
+
+
+class IdentityConverter:
+    """Somebody's id in an address: any text. A slash written %2F is part of it; so is a bare one, as far as that is clear."""
+
+    regex = r"[\s\S]+"
+
+    def to_python(self, value: str) -> str:
+        """Return the id."""
+        return value.replace(_WRITTEN_SLASH, "/")
+
+    def to_url(self, value: str) -> str:
+        """Return the id as an address holds it; Django escapes it."""
+        return value
+
+
+register_converter(IdentityConverter, "identity")
+
+
+def _path_with_written_slashes(request: HttpRequest) -> str | None:
+    """Return the path with each %2F of its own kind, None where there is none. WSGI decodes it to a plain slash."""
+    raw = str(request.META.get("RAW_URI", "")).partition("?")[0]
+    if "%2f" not in raw.lower() or not raw.startswith("/"):
+        return None
+    parts = re.split("%2f", raw, flags=re.IGNORECASE)
+    return _WRITTEN_SLASH.join(repercent_broken_unicode(unquote_to_bytes(part)).decode() for part in parts)
+
+
 class SlashMiddleware:
     """Takes every address with and without its last slash, without the redirect that loses a POST."""
 
@@ -90,7 +127,8 @@ class SlashMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Add the slash where the address is known only with it."""
+        """Tell slashes of an id from those of the address; add the last one where the address is known only with it."""
+        request.path_info = _path_with_written_slashes(request) or request.path_info
         if not request.path_info.endswith("/"):
             try:
                 resolve(request.path_info)
@@ -103,6 +141,26 @@ class SlashMiddleware:
                     request.path_info += "/"
                     request.path += "/"
         return self.get_response(request)
+
+
+def close_dead_connections() -> None:
+    """Let go of connections that the database has ended, so that after its restart no call meets the old one.
+
+    An idle connection has nothing to read but its end. Looking takes some microseconds and no round trip, unlike
+    Django's CONN_HEALTH_CHECKS.
+    """
+    for each in connections.all(initialized_only=True):
+        line = each.connection
+        if line is None or each.in_atomic_block:
+            continue
+        if line.closed or _has_news(line.fileno()):
+            each.close()
+
+
+def _has_news(handle: int) -> bool:
+    watch = select.poll()
+    watch.register(handle, select.POLLIN)
+    return bool(watch.poll(0))
 
 
 class ProjectMiddleware:
@@ -197,7 +255,8 @@ def error_body(*, code: str, message: str) -> dict[str, Any]:
     return {"error": {"code": code, "message": message}}
 
 
-def _answer(request: HttpRequest, *, status: int, code: str, message: str, template: str) -> HttpResponse:
+def answer_error(request: HttpRequest, *, status: int, code: str, message: str, template: str) -> HttpResponse:
+    """Answer in JSON where machines call, else by a page."""
     if request.path.startswith(_MACHINE_PATHS):
         return JsonResponse(error_body(code=code, message=message), status=status)
     return render(request, template, {"message": message}, status=status)
@@ -205,24 +264,24 @@ def _answer(request: HttpRequest, *, status: int, code: str, message: str, templ
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  Django's name
     """Answer 400."""
-    return _answer(request, status=400, code="bad_request", message="The request could not be read.", template="400.html")
+    return answer_error(request, status=400, code="bad_request", message="The request could not be read.", template="400.html")
 
 
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 403, with the reason where there is one."""
     message = str(exception or "") or "You may not do this in this project."
-    return _answer(request, status=403, code="forbidden", message=message, template="403.html")
+    return answer_error(request, status=403, code="forbidden", message=message, template="403.html")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001  Django's signature
     """Answer a form whose token is missing or too old."""
     message = "The page was open for too long, or cookies are off. Nothing was changed: go back, reload and try again."
-    return _answer(request, status=403, code="csrf", message=message, template="403.html")
+    return answer_error(request, status=403, code="csrf", message=message, template="403.html")
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001  Django's name
     """Answer 404; the same for what does not exist and for what belongs to others."""
-    return _answer(request, status=404, code="not_found", message="There is nothing at this address.", template="404.html")
+    return answer_error(request, status=404, code="not_found", message="There is nothing at this address.", template="404.html")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

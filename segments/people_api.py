@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from profiles import queries
-from profiles.api import Cursor, project_of
+from profiles.api import Cursor, project_of, refuse
 from profiles.models import Profile
 from segments import people
 
@@ -106,6 +106,8 @@ class ProfileEvents(APIView):
         """Return a page of events."""
         profile = _find(request, identity)
         name = request.query_params.get("name")
+        if name is not None and "\0" in name:
+            refuse("name", "The name holds a character that no event's name can have.")
         cursor = Cursor(request, name=f"events {profile.pk} {name}")
         before = None if cursor.after is None else (datetime.fromisoformat(cursor.after[0]), int(cursor.after[1]))
         rows = queries.read_events(profile=profile, name=name, before=before, limit=cursor.size + 1)
@@ -116,6 +118,6 @@ class ProfileEvents(APIView):
 
 
 urlpatterns = [
-    path("profiles/<path:identity>/events/", ProfileEvents.as_view(), name="api-profile-events"),
-    path("profiles/<path:identity>/", ProfileDetail.as_view(), name="api-profile"),
+    path("profiles/<identity:identity>/events/", ProfileEvents.as_view(), name="api-profile-events"),
+    path("profiles/<identity:identity>/", ProfileDetail.as_view(), name="api-profile"),
 ]

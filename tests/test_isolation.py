@@ -19,7 +19,7 @@ PERSON, COHORT = "harbour-secret-person", "Harbour secret cohort"
 # Below /p/{Project ID}/: what may be sent there beside GET.
 PAGES: dict[str, list[str]] = {
     "connection-summary/": [],
-    "profiles/<path:identity>/": [],
+    "profiles/<identity:identity>/": [],
     "segments/": [],
     "segments/<int:segment_id>/": [],
     "segments/<int:segment_id>/by-property/": [],
@@ -48,8 +48,8 @@ PAGES: dict[str, list[str]] = {
 API: dict[str, dict[str, Any]] = {
     "connections/mixpanel/": {"GET": None, "PUT": {"mass_removal_guard_pct": None, "late_after_minutes": None}},
     "people/search/": {"POST": {"all": [{"did": {"event": "Partner Sync"}}]}},
-    "profiles/<path:identity>/": {"GET": None},
-    "profiles/<path:identity>/events/": {"GET": None},
+    "profiles/<identity:identity>/": {"GET": None},
+    "profiles/<identity:identity>/events/": {"GET": None},
     "segments/": {"GET": None},
     "segments/<int:segment_id>/": {"GET": None, "DELETE": None},
     "segments/<int:segment_id>/members/": {"GET": None},
@@ -71,7 +71,7 @@ class Harbour:
     def fill(self, route: str) -> str:
         """Return the path of a route, with the ids of Harbour Goods."""
         for name, value in self.parts.items():
-            for kind in ("int", "path", "str"):
+            for kind in ("int", "identity", "str"):
                 route = route.replace(f"<{kind}:{name}>", value)
         assert "<" not in route, f"{route} names something this test knows nothing of"
         return route

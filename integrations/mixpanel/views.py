@@ -1,6 +1,7 @@
 """The webhook and its handshake: authenticate, read, store, wake a worker, answer. What a page means is not known here."""
 
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial, wraps
@@ -18,6 +19,7 @@ from integrations import connection
 from integrations.mixpanel import inbox, protocol, tasks
 from integrations.mixpanel.protocol import Page, Refused
 from profiles import throttle
+from profiles.bodies import drain
 from profiles.credentials import BadCredentials, Caller, find_caller, known_project, read_credentials
 from profiles.http import client_address, public_url
 from profiles.models import Project
@@ -92,6 +94,7 @@ def _answers(view: Callable[[Call], HttpResponse]) -> Callable[[HttpRequest], Ht
     @wraps(view)
     def answered(request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
+            drain(_stream(request), most=settings.PAGE_MAX_BYTES)
             return _failure(Refused(405, "not_post", "This address takes POST."))
         call = Call(request)
         try:
@@ -142,7 +145,7 @@ def connect(call: Call) -> HttpResponse:
     call.action = None
     body = _body(call.request)
     try:
-        details = msgspec.json.decode(body)
+        details = msgspec.json.decode(body.removeprefix(BOM_UTF8))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, "not_json", "The body is not JSON. Send project_id, passcode and region.") from error
     if not isinstance(details, dict):
@@ -175,10 +178,10 @@ def _caller(call: Call) -> Caller:
         public_id, passcode = read_credentials(headers=call.request.headers)
         return call.authenticate(public_id, passcode)
     except BadCredentials as error:
-        _drain(call.request)
+        drain(_stream(call.request), most=settings.PAGE_MAX_BYTES)
         raise Refused(401, "wrong_credentials", WRONG_CREDENTIALS) from error
     except Refused:
-        _drain(call.request)
+        drain(_stream(call.request), most=settings.PAGE_MAX_BYTES)
         raise
 
 
@@ -191,12 +194,13 @@ def _stream(request: HttpRequest) -> BinaryIO:
 def _body(request: HttpRequest) -> bytes:
     """Return the body.
 
-    Raises Refused: 413 when it is over the limit, having read no further; 415 when it cannot be JSON.
+    Raises Refused: 413 when it is over the limit, having read no further; 415 when it cannot be JSON; 503, which the
+    sender repeats, when its connection broke in the middle.
     """
     content_type = request.headers.get("Content-Type", "").lower().strip()
     encoding = request.headers.get("Content-Encoding", "identity").lower().strip()
     if content_type.startswith(_FORMS) or encoding not in {"", "identity"}:
-        _drain(request)
+        drain(_stream(request), most=settings.PAGE_MAX_BYTES)
         raise Refused(415, "not_json", "Send application/json, not compressed.")
     stream, parts, size = _stream(request), [], 0
     while part := stream.read(min(_STEP, settings.PAGE_MAX_BYTES + 1 - size)):
@@ -205,14 +209,9 @@ def _body(request: HttpRequest) -> bytes:
         if size > settings.PAGE_MAX_BYTES:
             limit = settings.PAGE_MAX_BYTES // 2**20
             raise Refused(413, "too_large", f"The page is larger than {limit} MiB. Send at most 1,000 members a page.")
+    if size < int(request.META.get("CONTENT_LENGTH") or 0):
+        raise Refused(503, "cut_off", "The connection broke before the whole page was here. It will be taken when sent again.")
     return b"".join(parts)
-
-
-def _drain(request: HttpRequest) -> None:
-    """Read a body that is not judged, up to the limit: a sender that is cut off in the middle never sees the answer."""
-    stream, size = _stream(request), 0
-    while size <= settings.PAGE_MAX_BYTES and (part := stream.read(_STEP)):
-        size += len(part)
 
 
 def _failure(refusal: Refused) -> HttpResponse:

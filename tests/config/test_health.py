@@ -69,3 +69,10 @@ def test_a_database_that_hangs_is_named_in_time(monkeypatch: pytest.MonkeyPatch)
     while Client().get(HEALTH).status_code != 200:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete", "options"])
+def test_it_takes_get_alone_and_says_so_in_json(method: str) -> None:
+    answer = getattr(Client(enforce_csrf_checks=True), method)(HEALTH)
+    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
+    assert answer.json()["error"] == {"code": "method_not_allowed", "message": "This address takes GET, HEAD."}

@@ -1,5 +1,6 @@
 """`manage.py up` run for real: what it starts, what it survives and what it leaves behind."""
 
+import json
 import os
 import re
 import shutil
@@ -124,12 +125,12 @@ def start(home: Path) -> Iterator[Callable[[], Run]]:
         run.process.wait(WITHIN)
 
 
-def said(*, home: Path, port: int) -> tuple[int, str]:
+def said(*, home: Path, port: int, **more: str) -> tuple[int, str]:
     """Run `manage.py up` where it cannot start; return its exit code and what it said."""
     answer = subprocess.run(
         [sys.executable, "manage.py", "up"],
         cwd=BASE,
-        env=environment(home=home, port=port),
+        env=environment(home=home, port=port) | more,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -153,6 +154,19 @@ def test_it_starts_survives_being_killed_and_stops_in_order(start: Callable[[], 
     assert code == 1
     assert words == f"Muster already runs with this MUSTER_HOME ({run.home}): {run.address}, process {run.process.pid}."
     assert run.health() == 200
+
+    # Another shell that names nothing but the folder makes a project with the right address.
+    named_alone = {name: value for name, value in environment(home=run.home, port=0).items() if name not in {"PORT", "BIND"}}
+    made = subprocess.run(
+        [sys.executable, "manage.py", "create_project", "Harbour Goods", "--json"],
+        cwd=BASE,
+        env=named_alone,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(made.stdout)["webhook_url"] == f"{run.address}partners/mixpanel/cohorts/"
 
     # What ends is started again.
     for name in ("worker", "web", "valkey", "postgres"):
@@ -212,3 +226,18 @@ def test_a_port_in_use_is_said_in_one_sentence(home: Path) -> None:
         code, words = said(home=home, port=port)
     assert code == 1
     assert words == f"Something else listens on port {port} of 127.0.0.1: stop it, or choose another port (PORT=8001 make run)."
+
+
+def test_an_unknown_region_is_said_before_anything_is_made(home: Path) -> None:
+    code, words = said(home=home, port=free_port(), REGION="zz9")
+    assert code == 1
+    assert words == "REGION is 'zz9', which is no region: choose one of eu1, in1, us1, sg1, aps3, mec1."
+    assert not (home / "postgres").exists()
+
+
+def test_a_broker_of_others_that_does_not_answer_is_said_at_once(home: Path) -> None:
+    database = "postgresql://nobody:hush@127.0.0.1:9/none"
+    code, words = said(home=home, port=free_port(), DATABASE_URL=database, REDIS_URL="redis://:hush@127.0.0.1:9/0")
+    assert code == 1
+    assert "The broker of REDIS_URL does not answer (ConnectionError)" in words
+    assert "hush" not in words

@@ -1,5 +1,8 @@
 """What every request passes: both forms of an address, the project and role, the caller, answers to errors."""
 
+from urllib.parse import quote
+
+import psycopg
 import pytest
 from django.http import HttpRequest
 from django.test import Client
@@ -8,7 +11,9 @@ from pytest_django import Settings
 
 from profiles.http import client_address, public_url
 from profiles.models import Profile, Project, ProjectRole, Role, User
+from tests.cast import Partner
 from tests.profiles.test_api import browser, refusal
+from tests.sender import Answer, page
 
 
 def request_from(address: str, forwarded: str | None = None) -> HttpRequest:
@@ -110,3 +115,56 @@ def test_every_page_has_a_strict_policy(harbour: Project, mara: User) -> None:
         policy = browser(mara).get(path)["Content-Security-Policy"]
         assert "unsafe" not in policy
         assert "default-src 'none'" in policy
+
+
+# ---- who is named by an address
+
+NAMES = [
+    *("a/b", "a//b", "a/", "/a", "/", "a/events", "a/events/", "events", "events/", "a/events/events"),
+    *("50%", "a%2Fb", "a b", " a", "a?b", "a#b", "a&b=c", "..", "../a", "é", "e\u0301", "😀", "a\nb", "a\\b", "\"<a>'"),
+]
+
+
+def get(mixpanel: Partner, path: str) -> Answer:
+    return mixpanel.post(b"", path=path, method="GET")
+
+
+def test_whoever_an_identity_names_is_found_by_it(mixpanel: Partner) -> None:
+    assert mixpanel.send(page("members", [{"$CleverTap_user_id": name} for name in NAMES])).status == 200
+    mixpanel.apply()
+    for name in NAMES:
+        for end in ("", "/"):
+            whole = f"/api/v1/profiles/{quote(name, safe='')}"
+            answer = get(mixpanel, whole + end)
+            assert (answer.status, answer.body.get("identity")) == (200, name), whole + end
+            answer = get(mixpanel, f"{whole}/events{end}")
+            assert (answer.status, len(answer.body.get("results", ""))) == (200, 1), f"{whole}/events{end}"
+
+
+def test_an_identity_may_be_written_with_bare_slashes(mixpanel: Partner) -> None:
+    assert mixpanel.send(page("members", [{"$CleverTap_user_id": "a/b"}])).status == 200
+    mixpanel.apply()
+    assert get(mixpanel, "/api/v1/profiles/a/b/").body["identity"] == "a/b"
+    assert len(get(mixpanel, "/api/v1/profiles/a/b/events/").body["results"]) == 1
+
+
+@pytest.mark.parametrize("name", ["nobody", "a%2Fb", "%00", "a%00b", "%ED%B0%AF", "%FF", "a" * 3000])
+def test_nobody_is_found_by_what_is_no_identity(mixpanel: Partner, name: str) -> None:
+    answer = get(mixpanel, f"/api/v1/profiles/{name}/")
+    assert answer.outcome == (404, "not_found")
+
+
+# ---- the database
+
+
+def test_after_the_database_ended_its_connections_no_call_meets_an_old_one(
+    mixpanel: Partner, ledgers: psycopg.Connection[object]
+) -> None:
+    end_those_of_the_web_server = """
+        SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%segment%'
+    """
+    for _ in range(3):
+        for _ in range(16):  # two processes of four threads
+            assert get(mixpanel, "/api/v1/segments/").status == 200
+        assert ledgers.execute(end_those_of_the_web_server).fetchone() != (0,)

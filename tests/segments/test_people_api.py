@@ -113,6 +113,7 @@ def test_events_come_newest_first_each_once(client: Client, harbour: Project) ->
     named = client.get(at("asha", "events/?name=App%20Launched")).json()["results"]
     assert [each["name"] for each in named] == ["App Launched"]
     assert client.get(at("asha", "events/?name=Nothing")).json() == {"next": None, "results": []}
+    assert refusal(client.get(at("asha", "events/?name=a%00b")), 400)["fields"].keys() == {"name"}
     refusal(client.get(at("asha", "events/?cursor=x")), 400)
 
 

@@ -33,6 +33,7 @@ class Command(BaseCommand):
             base=settings.BASE_DIR,
             bind=settings.BIND,
             port=settings.PORT,
+            region=settings.REGION,
             host_header=_host_header(),
             external=frozenset(
                 name for name, variable in [("postgres", "DATABASE_URL"), ("valkey", "REDIS_URL")] if os.environ.get(variable)
@@ -45,6 +46,7 @@ class Command(BaseCommand):
         if end_with_parent:
             _stop_with_parent()
         try:
+            launcher_setup.require_region()
             with launcher.running():
                 self._start(launcher)
                 launcher.watch()
@@ -56,6 +58,8 @@ class Command(BaseCommand):
         launcher.start_servers()
         if launcher.is_stopping():
             return
+        if os.environ.get("REDIS_URL"):
+            launcher_setup.require_broker()
         launcher_setup.migrate()
         launcher.progress("The tables are up to date.")
         if launcher_setup.collect_static():

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from profiles.credentials import PasscodeNameInUse, make_passcode
+from profiles.credentials import BadName, PasscodeNameInUse, make_passcode
 from profiles.models import Project
 
 
@@ -30,5 +30,7 @@ class Command(BaseCommand):
         except PasscodeNameInUse as error:
             message = f"A passcode named {name} is in use. Choose another name or revoke that one."
             raise CommandError(message) from error
+        except BadName as error:
+            raise CommandError(str(error)) from error
         facts = {"project_id": project, "name": passcode.name, "passcode": value}
         self.stdout.write(json.dumps(facts) if options["json"] else value)

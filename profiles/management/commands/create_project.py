@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from profiles.accounts import UnknownRegion, create_project
+from profiles.credentials import BadName
 from profiles.http import public_url
 from profiles.models.tenancy import REGIONS
 
@@ -29,6 +30,8 @@ class Command(BaseCommand):
         except UnknownRegion as error:
             message = f"There is no region {error}. Regions: {', '.join(REGIONS)}."
             raise CommandError(message) from error
+        except BadName as error:
+            raise CommandError(str(error)) from error
         facts = {
             "project_id": project.public_id,
             "passcode": passcode,

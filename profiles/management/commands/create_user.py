@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.validators import validate_email
 
 from profiles.accounts import give_role
 from profiles.models import Project, Role, User
@@ -38,7 +37,7 @@ class Command(BaseCommand):
                 message = "The password is read from standard input; there was none."
                 raise CommandError(message)
             try:
-                validate_email(email)
+                User(email=email.strip(), name=name).clean_fields(exclude={"password"})
             except ValidationError as error:
                 raise CommandError(" ".join(error.messages)) from error
             try:

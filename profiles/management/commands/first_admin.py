@@ -5,9 +5,10 @@ from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from profiles.accounts import create_first_admin
+from profiles.accounts import UnknownRegion, create_first_admin
+from profiles.models.tenancy import REGIONS
 
 
 class Command(BaseCommand):
@@ -21,7 +22,11 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         """Make them and print the sign-in, this once."""
-        first = create_first_admin(region=settings.REGION)
+        try:
+            first = create_first_admin(region=settings.REGION)
+        except UnknownRegion as error:
+            message = f"REGION is {error}, which is no region. Regions: {', '.join(REGIONS)}."
+            raise CommandError(message) from error
         if options["json"]:
             self.stdout.write(json.dumps(asdict(first) if first else {}))
         elif first is None:

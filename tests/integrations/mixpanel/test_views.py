@@ -65,6 +65,11 @@ def test_a_handshake_that_is_no_object_is_refused(mixpanel: Partner, details: ob
     assert mixpanel.connect(details).status == 400
 
 
+def test_a_handshake_with_a_byte_order_mark_is_taken(mixpanel: Partner, harbour: Project, harbour_passcode: str) -> None:
+    details = {"project_id": harbour.public_id, "passcode": harbour_passcode, "region": "eu1"}
+    assert mixpanel.post(b"\xef\xbb\xbf" + json.dumps(details).encode(), path=CONNECT).status == 200
+
+
 def test_a_wrong_region_with_a_wrong_passcode_says_nothing_of_the_region(mixpanel: Partner, harbour: Project) -> None:
     assert mixpanel.connect({"project_id": harbour.public_id, "passcode": "wrong", "region": "in1"}).status == 401
 
@@ -225,6 +230,32 @@ def test_the_address_answers_with_and_without_its_last_slash(mixpanel: Partner, 
 def test_other_methods_are_refused_in_the_envelope(mixpanel: Partner, method: str) -> None:
     answer = mixpanel.post(GOOD, method=method)
     assert (answer.status, answer.headers["Allow"], answer.body["status"]) == (405, "POST", "failure")
+
+
+def test_after_a_refused_method_the_connection_takes_the_next_page(mixpanel: Partner) -> None:
+    assert mixpanel.post(b" " * 400_000, method="PUT").status == 405
+    assert mixpanel.post(GOOD).status == 200
+
+
+def _sent_in_part(mixpanel: Partner, body: bytes, *, passcode: str, length: int) -> bytes:
+    head = (
+        f"POST {COHORTS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: {basic(mixpanel.project_id, passcode)}\r\nContent-Length: {length}\r\n\r\n"
+    )
+    with socket.create_connection(mixpanel.address, timeout=20) as line:
+        line.sendall(head.encode() + body)
+        line.shutdown(socket.SHUT_WR)
+        return line.recv(2**16)
+
+
+def test_a_page_that_broke_off_is_asked_for_again(mixpanel: Partner) -> None:
+    """400 would pause the sync, though sending again is all there is to do."""
+    answer = _sent_in_part(mixpanel, GOOD[:-20], passcode=mixpanel.passcode, length=len(GOOD))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"code":"cut_off"' in answer
+    assert _sent_in_part(mixpanel, GOOD, passcode=mixpanel.passcode, length=len(GOOD) + 5).startswith(b"HTTP/1.1 503 ")
+    assert _sent_in_part(mixpanel, GOOD, passcode="wrong", length=len(GOOD) + 5).startswith(b"HTTP/1.1 401 ")
+    assert mixpanel.story().syncs == []
 
 
 # ---- the log
