@@ -94,15 +94,15 @@ class ReplaySync(APIView):
     @extend_schema(
         operation_id="sync_replay",
         request=None,
-        responses={202: ReplaySerializer, 409: OpenApiResponse(description="The stored pages are past their retention.")},
+        responses={202: ReplaySerializer, 409: OpenApiResponse(description="It cannot be replayed: the message says why.")},
     )
     def post(self, request: Request, sync_id: int) -> Response:
         """Begin a sync of its own with the pages of an earlier one."""
         sync = get_object_or_404(Sync, pk=sync_id, project=project_of(request))
         try:
             again = inbox.replay(sync=sync, now=timezone.now())
-        except inbox.PagesGone as error:
-            raise Conflict("The stored pages of this sync are past their retention. Nothing was changed.") from error
+        except inbox.CannotReplay as error:
+            raise Conflict(f"{error} Nothing was changed.") from error
         transaction.on_commit(lambda: tasks.wake(cohort_id=again.cohort_id))
         facts = {
             "id": again.pk,

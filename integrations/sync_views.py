@@ -55,8 +55,8 @@ def sync_replay(request: ProjectRequest, sync_id: int, segment_id: int | None = 
     sync = _find_sync(request, sync_id=sync_id, segment_id=segment_id)
     try:
         again = inbox.replay(sync=sync, now=timezone.now())
-    except inbox.PagesGone:
-        messages.error(request, "This sync cannot be replayed\nIts stored pages are past their retention. Nothing was changed.")
+    except inbox.CannotReplay as error:
+        messages.error(request, f"This sync cannot be replayed\n{error} Nothing was changed.")
         return _to_sync(request, sync)
     tasks.wake(cohort_id=again.cohort_id)
     messages.success(request, "The stored pages are replayed\nOnly what differs from today changes. Nobody is counted twice.")

@@ -16,7 +16,7 @@ from integrations.mixpanel.protocol import Refused
 from integrations.models import Page
 from profiles.statements import fetch_one, find_one, run
 from segments import syncs
-from segments.models import Sync
+from segments.models import Cohort, Sync
 from segments.syncs import Lane
 
 PARTNER: Final = "mixpanel"
@@ -115,8 +115,8 @@ FROM page WHERE sync_id = %(sync_id)s ORDER BY id
 """
 
 
-class PagesGone(Exception):
-    """The stored pages of a sync are past their retention, so it cannot be replayed."""
+class CannotReplay(Exception):
+    """A sync cannot be replayed; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +176,25 @@ def store(*, project_id: int, page: ReceivedPage, body: bytes, now: datetime) ->
     row = find_one(STORE_PAGE, parameters)
     if row is None:
         with transaction.atomic():
-            _open(project_id=project_id, page=page, kind=kind, key=key, now=now)
+            lane = _lane(project_id=project_id, page=page, kind=kind, key=key, now=now)
+            if lane.sync_id is not None and _is_known(sync_id=lane.sync_id, page=page):
+                return Stored(lane.cohort_id, lane.sync_id, fresh=False)
+            _open(lane, page=page, kind=kind, key=key, now=now)
             row = fetch_one(STORE_PAGE, parameters)
     return Stored(*row)
 
 
-def _open(*, project_id: int, page: ReceivedPage, kind: str, key: str, now: datetime) -> None:
-    """Make the cohort and the session known."""
-    lane = _lane(project_id=project_id, page=page, kind=kind, key=key, now=now)
+def _is_known(*, sync_id: int, page: ReceivedPage) -> bool:
+    """Tell whether this very page was stored before: then its copy is acknowledged, whatever has changed since."""
+    known = Page.objects.filter(sync_id=sync_id, action=page.action, number=page.number, digest=page.digest)
+    return known.exists()
+
+
+def _open(lane: Lane, *, page: ReceivedPage, kind: str, key: str, now: datetime) -> None:
+    """Make the session known, and the cohort's segment welcome again.
+
+    Raises Refused with 404 for differences to a segment that was deleted here on purpose.
+    """
     if lane.is_deleted:
         began_before = (
             lane.sync_received_at is not None and lane.deleted_at is not None and lane.sync_received_at <= lane.deleted_at
@@ -300,12 +311,20 @@ def retry(*, sync: Sync, now: datetime) -> int:
 def replay(*, sync: Sync, now: datetime) -> Sync:
     """Send the stored pages of a sync through again, as a sync of its own that is received now.
 
-    Nobody is doubled: only what differs from today changes. Raises PagesGone when a page's body is past its retention.
+    Nobody is doubled: only what differs from today changes. A whole list brings back a segment that was deleted.
+
+    Raises CannotReplay.
     """
     with transaction.atomic():
+        cohort = Cohort.objects.select_for_update(no_key=True).get(pk=sync.cohort_id)
         pages = Page.objects.filter(sync=sync)
         if not pages.exists() or pages.filter(body=None).exists():
-            raise PagesGone
+            raise CannotReplay("Its stored pages are past their retention. Let Mixpanel sync the whole cohort again.")
+        if sync.kind == Sync.Kind.FULL:
+            _require_whole(sync)
+            syncs.revive_cohort(cohort_id=cohort.pk)
+        elif cohort.is_deleted:
+            raise CannotReplay("Its segment was deleted. Replay a whole list, or let Mixpanel sync the whole cohort again.")
         again = Sync.objects.create(
             project_id=sync.project_id,
             cohort_id=sync.cohort_id,
@@ -324,6 +343,15 @@ def replay(*, sync: Sync, now: datetime) -> Sync:
         )
         run(COPY_PAGES, {"sync_id": sync.pk, "new_sync_id": again.pk, "now": now})
     return again
+
+
+def _require_whole(sync: Sync) -> None:
+    """Raise CannotReplay for a list whose replay would do harm: it would take the place of a better one."""
+    if sync.status != Sync.Status.COMPLETE:
+        raise CannotReplay("This list never came in whole. Let Mixpanel sync the whole cohort again.")
+    coming = Sync.objects.filter(cohort_id=sync.cohort_id, kind=Sync.Kind.FULL, finished_at=None, pk__gt=sync.pk)
+    if coming.filter(status__in=[Sync.Status.RECEIVING, Sync.Status.APPLYING]).exists():
+        raise CannotReplay("A newer list of this cohort is just coming in. Wait until it is done.")
 
 
 def waiting_cohorts(*, now: datetime) -> list[int]:

@@ -1,5 +1,6 @@
 """Edges of differences and of segments: first calls, strangers, renames, deletion, several projects."""
 
+import pytest
 from django.utils import timezone
 
 from integrations.mixpanel import inbox
@@ -130,3 +131,15 @@ def test_a_replay_changes_only_what_differs_from_today(mixpanel: Partner) -> Non
     story = mixpanel.story()
     assert (story.members, story.events[2:]) == ({"a", "b"}, ["Removed a", "Added a"])
     assert story.statuses == ["complete", "complete", "complete"]
+
+
+@pytest.mark.parametrize("action", ["members", "add_members"])
+def test_a_copy_of_a_known_page_is_acknowledged_also_after_its_segment_was_deleted(mixpanel: Partner, action: str) -> None:
+    assert mixpanel.members("a").status == 200
+    assert mixpanel.add("b", session="two").status == 200
+    mixpanel.apply()
+    membership.delete_segment(segment=Segment.objects.get(project=mixpanel.project), now=timezone.now())
+    answer = mixpanel.members("a") if action == "members" else mixpanel.add("b", session="two")
+    assert (answer.status, answer.body) == (200, {"action": action, "status": "success"})
+    mixpanel.apply()
+    assert not Segment.objects.filter(project=mixpanel.project).exists()

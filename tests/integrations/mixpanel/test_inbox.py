@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from integrations.mixpanel import inbox
 from integrations.models import Page
-from segments.models import Sync
+from segments import membership
+from segments.models import Segment, Sync
 from tests.cast import Partner
 
 
@@ -96,7 +97,7 @@ def test_bodies_go_after_the_retention_but_a_page_is_known_for_ever(mixpanel: Pa
     assert (applied.body, waiting.body is None) == (None, False)
     assert mixpanel.members("a").status == 200
     assert len(_pages(mixpanel)) == 2
-    with pytest.raises(inbox.PagesGone):
+    with pytest.raises(inbox.CannotReplay, match="retention"):
         inbox.replay(sync=Sync.objects.get(pk=applied.sync_id), now=soon)
 
 
@@ -120,3 +121,35 @@ def test_a_replayed_list_is_a_sync_of_its_own_that_names_its_origin(mixpanel: Pa
     story = mixpanel.story()
     assert (story.members, story.events[-1]) == ({"a", "b"}, "Removed c")
     assert story.statuses == ["complete"] * 3
+
+
+def test_a_list_replayed_for_a_deleted_segment_brings_it_back_for_differences_too(mixpanel: Partner) -> None:
+    assert mixpanel.members("a", "b").status == 200
+    mixpanel.apply()
+    membership.delete_segment(segment=Segment.objects.get(project=mixpanel.project), now=timezone.now())
+    inbox.replay(sync=Sync.objects.get(project=mixpanel.project), now=timezone.now())
+    assert mixpanel.story().members == {"a", "b"}
+    assert mixpanel.add("c", session="two").status == 200
+    assert mixpanel.story().members == {"a", "b", "c"}
+
+
+def test_a_difference_is_not_replayed_for_a_deleted_segment(mixpanel: Partner) -> None:
+    assert mixpanel.members("a", "b").status == 200
+    assert mixpanel.add("c", session="two").status == 200
+    mixpanel.apply()
+    membership.delete_segment(segment=Segment.objects.get(project=mixpanel.project), now=timezone.now())
+    with pytest.raises(inbox.CannotReplay, match="deleted"):
+        inbox.replay(sync=Sync.objects.get(project=mixpanel.project, kind="diff"), now=timezone.now())
+    mixpanel.apply()
+    assert not Segment.objects.filter(project=mixpanel.project).exists()
+
+
+def test_a_list_that_is_not_whole_is_not_replayed_nor_one_behind_which_a_list_comes_in(mixpanel: Partner) -> None:
+    assert mixpanel.members("old", session_id="0").status == 200
+    assert mixpanel.members("a", session_id="1", number=1, of=2).status == 200
+    mixpanel.apply()
+    for session, reason in (("1", "never came in whole"), ("0", "just coming in")):
+        with pytest.raises(inbox.CannotReplay, match=reason):
+            inbox.replay(sync=Sync.objects.get(project=mixpanel.project, session_id=session), now=timezone.now())
+    assert mixpanel.members("b", session_id="1", number=2, of=2).status == 200
+    assert mixpanel.story().members == {"a", "b"}
