@@ -17,8 +17,8 @@ from profiles.api import Cursor, NewestFirst, project_of, refuse
 from profiles.models import Role
 from segments import api_forms, membership, queries, statistics
 from segments.filters import ORDERINGS, BadValue, narrow, order_for_api, read_api_filter
-from segments.models import Segment, SegmentType, Sync, SyncReject
-from segments.states import find_failed_pages, find_holds
+from segments.models import Hold, Segment, SegmentType, Sync, SyncReject
+from segments.states import find_failed_pages
 
 DAYS_OF_STATS: Final = 90
 Row = TypeVar("Row", Segment, Sync)
@@ -184,7 +184,7 @@ class SyncDetail(APIView):
             raise Http404
         failed = find_failed_pages(syncs=[sync]).get(sync.pk, ())
         rejected = api_forms.all_errors(sync, severity=SyncReject.Severity.REJECTED)
-        hold = find_holds(sync_ids=[sync.pk]).get(sync.pk)
+        hold = Hold.objects.filter(sync=sync).first()
         facts = api_forms.sync_facts(sync, failed=failed, errors=rejected, hold=hold)
         facts["warnings"] = api_forms.all_errors(sync, severity=SyncReject.Severity.WARNED)
         return Response(api_forms.SyncDetailSerializer(facts).data)

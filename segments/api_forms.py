@@ -9,7 +9,7 @@ from profiles.statements import run
 from segments.models import Cohort, Hold, Segment, Sync, SyncReject
 from segments.queries import Day, PersonRow
 from segments.report import MOST_ERRORS
-from segments.states import FailedPage, find_failed_pages, find_holds
+from segments.states import FailedPage, find_failed_pages
 from segments.statistics import Reachability
 
 ERRORS_IN_A_LIST: Final = 20
@@ -197,7 +197,7 @@ def member_facts(row: PersonRow) -> dict[str, Any]:
 
 def read_sync_facts(syncs: Sequence[Sync]) -> list[dict[str, Any]]:
     """Return what the API says of syncs in a list."""
-    failed, errors, holds = find_failed_pages(syncs=syncs), first_errors(syncs), find_holds(sync_ids=[s.pk for s in syncs])
+    failed, errors, holds = find_failed_pages(syncs=syncs), first_errors(syncs), Hold.objects.in_bulk([s.pk for s in syncs])
     return [
         sync_facts(sync, failed=failed.get(sync.pk, ()), errors=errors.get(sync.pk, ()), hold=holds.get(sync.pk))
         for sync in syncs

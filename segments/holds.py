@@ -70,6 +70,11 @@ class Standing:
         return self.size - self.leaving
 
     @property
+    def words(self) -> str:
+        """Say the bar: 37,569 would stay, 58,772 would leave."""
+        return f"{self.staying:,} would stay, {self.leaving:,} would leave"
+
+    @property
     def share(self) -> str:
         """Write the share that was judged: 61 %."""
         return describe_share(self.hold.removing, self.hold.people)
@@ -116,6 +121,13 @@ def read_leaving(*, sync: Sync, list_sync_id: int | None = None) -> Leaving:
 def first_page(*, sync_id: int) -> int:
     """Return the place at which a session began to say something, 0 where it has not."""
     return int(fetch_one(FIRST_PAGE, {"sync_id": sync_id})[0])
+
+
+def read_going(*, sync: Sync) -> BitMap64:
+    """Return the members of the segment who would leave if what a sync is held for were applied now."""
+    if sync.segment_id is None:
+        return BitMap64()
+    return still_in(segment_id=sync.segment_id, ids=read_leaving(sync=sync).everyone)
 
 
 def still_in(*, segment_id: int, ids: BitMap64) -> BitMap64:
@@ -226,8 +238,7 @@ def find_standing(*, sync: Sync) -> Standing | None:
     found = Hold.objects.filter(sync=sync).first()
     if found is None:
         return None
-    leaving = still_in(segment_id=sync.segment.pk, ids=read_leaving(sync=sync).everyone)
-    return Standing(sync=sync, hold=found, leaving=len(leaving), size=sync.segment.size)
+    return Standing(sync=sync, hold=found, leaving=len(read_going(sync=sync)), size=sync.segment.size)
 
 
 def find_standings(*, segment: Segment) -> list[Standing]:

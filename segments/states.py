@@ -62,9 +62,9 @@ def find_failed_pages(*, syncs: Iterable[Sync]) -> dict[int, Sequence[FailedPage
     return dict(found)
 
 
-def find_holds(*, sync_ids: Iterable[int | None]) -> dict[int, Hold]:
-    """Return what the guard holds or held of these syncs, {sync id: hold}; asks only where there are any."""
-    wanted = [sync_id for sync_id in sync_ids if sync_id is not None]
+def find_holds(*, syncs: Iterable[Sync]) -> dict[int, Hold]:
+    """Return the holds of these syncs, {sync id: hold}, that tell how they stand; asks only where there may be some."""
+    wanted = [sync.pk for sync in syncs if sync.status in {Sync.Status.HELD, Sync.Status.INCOMPLETE}]
     return Hold.objects.in_bulk(wanted) if wanted else {}
 
 
@@ -76,23 +76,19 @@ def describe_share(part: int, total: int) -> str:
     return f"{percent:.1f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
 
 
-def describe_last_sync(
-    *, segment: Segment, failed: Sequence[FailedPage] = (), hold: Hold | None = None, held: Sync | None = None
-) -> SyncState:
+def describe_last_sync(*, segment: Segment, failed: Sequence[FailedPage] = (), hold: Hold | None = None) -> SyncState:
     """Say how the last sync of a segment stands, for a list: settled ones by when they were.
 
-    A sync that waits for an admin is told whatever came after it.
+    A sync that waits for an admin is told, whatever came after it. `hold` is that of the sync that is told.
     """
-    if held is not None:
-        return describe_sync(sync=held, hold=hold)
-    sync = segment.last_sync
+    sync = segment.held_sync or segment.last_sync
     if sync is None:
         return SyncState(kind="idle", words="None yet")
     if sync.status == Sync.Status.COMPLETE:
         if segment.sync_mode == Segment.SyncMode.ONE_TIME:
             return SyncState(kind="idle", words="One-time ·", at=segment.last_sync_at, form="day")
         return SyncState(kind="ok", at=segment.last_sync_at)
-    return describe_sync(sync=sync, failed=failed, is_first=segment.created_at >= sync.received_at)
+    return describe_sync(sync=sync, failed=failed, hold=hold, is_first=segment.created_at >= sync.received_at)
 
 
 def describe_sync(

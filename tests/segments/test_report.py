@@ -154,7 +154,8 @@ def test_the_first_list_that_holds_anyone_is_shown(harbour: Project, make_segmen
     shown = make_segment("A", removed=2, warned=1).last_sync
     assert shown is not None
     SyncReject.objects.create(sync=shown, severity=2, position=1, member="x", code="phone", reason="No phone.")
-    assert report.choose_tab(shown, wanted="") == "removed"
-    assert report.choose_tab(shown, wanted="left-out") == "left-out"
-    assert report.choose_tab(shown, wanted="rejected") == "removed"
+    tabs = report.list_tabs(shown)
+    assert report.choose_tab(tabs, wanted="") == "removed"
+    assert report.choose_tab(tabs, wanted="left-out") == "left-out"
+    assert report.choose_tab(tabs, wanted="rejected") == "removed"
     assert Profile.objects.filter(project=harbour).count() == 0
