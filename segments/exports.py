@@ -82,6 +82,9 @@ def sync_as_csv(*, sync: Sync, wanted: str) -> StreamingHttpResponse:
         rejects = report.rejects_of(sync, tab=tab).iterator(chunk_size=_PEOPLE_AT_ONCE)
         lines = ((each.page, each.position, each.member, each.code, each.reason) for each in rejects)
         return stream(name=name, header=("Page", "Place", "What arrived", "Code", "Reason"), rows=lines)
+    if tab == report.LEAVING_TAB:
+        going = ((who.identity, who.name, who.email, who.phone) for who in report.read_profiles(sync, tab=tab))
+        return stream(name=name, header=("Identity", "Name", "Email", "Phone"), rows=going)
     created = report.read_set(sync, tab="created")
     people = (
         (who.identity, who.name, who.email, who.phone, "Created" if who.pk in created else "Matched")

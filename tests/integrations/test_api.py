@@ -141,6 +141,16 @@ def test_a_replay_without_its_pages_is_refused_with_the_reason(mixpanel: Partner
     assert Sync.objects.count() == 1
 
 
+def test_the_description_tells_of_the_decisions() -> None:
+    paths = Client().get("/api/schema/", headers={"Accept": "application/json"}).json()["paths"]
+    for what in ("release", "discard"):
+        operation = paths[f"/api/v1/syncs/{{sync_id}}/{what}/"]["post"]
+        assert operation["operationId"] == f"sync_{what}"
+        assert set(operation["responses"]) == {"200", "404", "409"}
+        assert "requestBody" not in operation
+    assert "put" in paths[CONNECTION]
+
+
 def test_another_projects_sync_is_not_there(mixpanel: Partner, elsewhere: Project, elsewhere_passcode: str) -> None:
     mixpanel.members("a")
     mixpanel.apply()

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection as database
 from django.test import Client
 from django.utils import timezone
@@ -14,6 +15,7 @@ from django.utils import timezone
 from integrations.connection import set_guard
 from integrations.mixpanel import inbox, removals
 from integrations.mixpanel.removals import NotHeld
+from integrations.models import Page
 from profiles.models import User
 from segments import membership, syncs
 from segments.models import Hold, Segment, Sync, SyncChange
@@ -533,6 +535,38 @@ def test_a_worker_that_ends_between_the_pages_loses_nothing(ten: Partner) -> Non
     database.close()
     release(ten, ten.story().syncs[-1])
     assert ten.story().members == set(TEN[6:])
+
+
+def set_aside(mixpanel: Partner, sync: dict[str, Any]) -> None:
+    """Let the page of a sync that waits fail until it is given up."""
+    (waiting,) = Page.objects.filter(sync_id=sync["id"], state=Page.State.PENDING)
+    for _ in range(settings.PAGE_MAX_ATTEMPTS):
+        inbox.note_failure(page_id=waiting.pk, sync_id=sync["id"], error="Out of luck.", now=timezone.now())
+    assert Page.objects.get(pk=waiting.pk).state == Page.State.FAILED
+    assert mixpanel.story().members == set(TEN)
+
+
+def test_the_other_removal_pages_wait_for_one_that_is_set_aside(ten: Partner) -> None:
+    assert ten.remove("a", session="diff", number=1, of=2).status == 200
+    first = ten.story().syncs[1]
+    assert ten.remove("b", session="diff", number=2, of=2).status == 200
+    set_aside(ten, first)
+    assert ten.story().statuses[1] == "failed"
+    assert inbox.retry(sync=Sync.objects.get(pk=first["id"]), now=timezone.now()) == 1
+    story = ten.story()
+    assert (story.members, story.statuses[1]) == (set(TEN[2:]), "complete")
+
+
+def test_a_held_sync_stays_held_when_a_later_page_of_it_is_set_aside(ten: Partner) -> None:
+    assert ten.remove(*TEN[:6], session="diff").status == 200
+    held = ten.story().syncs[1]
+    assert ten.remove("g", session="diff").status == 200
+    set_aside(ten, held)
+    assert ten.story().statuses[1] == "held"
+    assert inbox.retry(sync=Sync.objects.get(pk=held["id"]), now=timezone.now()) == 1
+    assert ten.story().statuses[1] == "held"
+    release(ten, held)
+    assert ten.story().members == set(TEN[7:])
 
 
 # ---- who decides
