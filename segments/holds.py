@@ -160,9 +160,13 @@ def measure(*, sync: Sync, segment: Segment, leaving: BitMap64) -> Measure:
 def hold(*, sync: Sync, segment: Segment, found: Measure, guard_pct: int | None, now: datetime) -> None:
     """Hold the removals of a sync; what comes later of the same sync joins them, whatever the guard is by then."""
     before = Hold.objects.filter(sync=sync, outcome="").first()
+    if before is not None:
+        guard_pct = before.guard_pct
+        if found.removing < before.removing:  # some have left since, and what came now is less than they were
+            found = Measure(before.removing, before.people)
     facts = {
         "held_at": now if before is None else before.held_at,
-        "guard_pct": before.guard_pct if before is not None else guard_pct,
+        "guard_pct": guard_pct,
         "removing": found.removing,
         "people": found.people,
         "outcome": "",

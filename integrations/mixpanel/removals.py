@@ -67,10 +67,10 @@ class Removals:
         going = holds.still_in(segment_id=segment.pk, ids=leaving.everyone)
         if self._hold_if_many(segment, going):
             return
-        self._end_difference(segment, leaving, going)
+        self._apply_difference(segment, leaving, going)
         holds.forget(sync=self.sync)
 
-    def _end_difference(self, segment: Segment, leaving: holds.Leaving, going: BitMap64) -> None:
+    def _apply_difference(self, segment: Segment, leaving: holds.Leaving, going: BitMap64) -> None:
         if segment.list_sync_id is not None and leaving.after_list:
             lists.note_difference(list_sync_id=segment.list_sync_id, removed=True, named=leaving.after_list, unknown=())
         self._let_leave(segment, going)
@@ -103,13 +103,13 @@ class Removals:
         leaving = holds.read_leaving(sync=self.sync, list_sync_id=segment.list_sync_id)
         going = holds.still_in(segment_id=segment.pk, ids=leaving.everyone)
         if self.sync.kind == Sync.Kind.DIFF:
-            self._end_difference(segment, leaving, going)
+            self._apply_difference(segment, leaving, going)
         else:
             self._let_leave(segment, going)
         holds.end(sync=self.sync, segment=segment, outcome=Hold.Outcome.RELEASED, by=by, now=self.now)
         return len(going)
 
-    # ----
+    # ---- held, or taken out
 
     def _find_guard(self) -> tuple[int | None, bool]:
         asked = {"project_id": self.project.pk, "partner": inbox.PARTNER, "sync_id": self.sync.pk}

@@ -422,6 +422,19 @@ def test_a_later_removal_page_of_a_held_session_joins_it(ten: Partner) -> None:
     assert ten.story().members == {"h", "i", "j"}
 
 
+def test_a_page_that_joins_a_hold_of_which_all_have_left_keeps_what_was_judged(ten: Partner) -> None:
+    assert ten.remove(*TEN[:6], session="diff").status == 200
+    assert ten.story().statuses[-1] == "held"
+    guard(ten, None)
+    assert ten.remove(*TEN[:6], session="again").status == 200
+    assert ten.remove("a", session="diff").status == 200
+    story = ten.story()
+    assert (story.members, story.statuses[1], hold_of(story.syncs[1])) == (set(TEN[6:]), "held", (6, 10, ""))
+    release(ten, story.syncs[1])
+    story = ten.story()
+    assert (story.members, story.statuses[1], story.syncs[1]["removed"]) == (set(TEN[6:]), "complete", 0)
+
+
 def test_a_copy_of_a_removal_page_does_nothing_and_other_content_is_judged_with_it(ten: Partner) -> None:
     assert ten.remove("a", "b", "c", session="diff").status == 200
     assert ten.story().members == set(TEN[3:])
