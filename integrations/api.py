@@ -1,6 +1,6 @@
-"""The API's calls about a connection and about replaying a sync; included under /api/v1/ by config/api.py."""
+"""The API's calls about a connection and about what an admin does with a sync; included under /api/v1/ by config/api.py."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.db import transaction
 from django.shortcuts import get_object_or_404
@@ -13,12 +13,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from integrations import queries
-from integrations.mixpanel import inbox, tasks
+from integrations import connection, queries
+from integrations.mixpanel import inbox, removals, tasks
 from integrations.models import Connection
 from profiles.api import project_of
-from profiles.models import Role
+from profiles.models import Role, User
+from segments import api_forms
 from segments.models import Sync
+
+GUARD_RANGE: Final = "A whole number from 0 to 100, or null to hold nothing. 0 holds any removal."
 
 
 class Conflict(APIException):
@@ -48,7 +51,14 @@ class ConnectionSerializer(serializers.Serializer[dict[str, Any]]):
     state = serializers.ChoiceField(choices=Connection.State.choices, read_only=True)
     last_call_at = serializers.DateTimeField(read_only=True, allow_null=True)
     last_error = LastErrorSerializer(read_only=True, allow_null=True)
-    mass_removal_guard_pct = serializers.IntegerField(min_value=0, max_value=100, allow_null=True, required=False)
+    mass_removal_guard_pct = serializers.IntegerField(
+        min_value=0,
+        max_value=100,
+        allow_null=True,
+        required=False,
+        help_text="Hold a sync that would remove more than this share of a segment, in per cent. 0 holds any removal.",
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value", "max_string_length"), GUARD_RANGE),
+    )
     late_after_minutes = serializers.IntegerField(min_value=1, allow_null=True, required=False)
 
 
@@ -80,9 +90,12 @@ class MixpanelConnection(APIView):
         given = ConnectionSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         rules = given.validated_data
-        for rule in ("mass_removal_guard_pct", "late_after_minutes"):
-            if rules.get(rule) is not None:
-                raise serializers.ValidationError({rule: ["This rule is not available in this version. Only null is taken."]})
+        if rules.get("late_after_minutes") is not None:
+            message = "This rule is not available in this version. Only null is taken."
+            raise serializers.ValidationError({"late_after_minutes": [message]})
+        if "mass_removal_guard_pct" in rules:
+            guard_pct = rules["mass_removal_guard_pct"]
+            connection.set_guard(project=project_of(request), partner=queries.PARTNER, guard_pct=guard_pct)
         return Response(queries.connection_facts(project=project_of(request)))
 
 
@@ -116,7 +129,55 @@ class ReplaySync(APIView):
         return Response(facts, status=status.HTTP_202_ACCEPTED)
 
 
+def _name_of(request: Request) -> str:
+    """Return who decides, empty for a call with a passcode."""
+    return str(request.user)[:255] if isinstance(request.user, User) else ""
+
+
+NOT_HELD = OpenApiResponse(description="The sync is not held, or not any more: the message says what became of it.")
+DECIDED = {200: api_forms.SyncSerializer, 404: OpenApiResponse(description="There is no such sync."), 409: NOT_HELD}
+
+
+def _facts_of(sync_id: int) -> dict[str, Any]:
+    sync = Sync.objects.get(pk=sync_id)
+    return dict(api_forms.SyncSerializer(api_forms.read_sync_facts([sync])[0]).data)
+
+
+class ReleaseSync(APIView):
+    """Applies the removals of a sync that the mass-removal guard holds."""
+
+    needs: ClassVar[dict[str, Role]] = {"POST": Role.ADMIN}
+
+    @extend_schema(operation_id="sync_release", request=None, responses=DECIDED)
+    def post(self, request: Request, sync_id: int) -> Response:
+        """Remove whom it was held for, but for those who left or were named again since. Only once: then it is answered 409."""
+        sync = get_object_or_404(Sync, pk=sync_id, project=project_of(request))
+        try:
+            removals.release(project=project_of(request), sync_id=sync.pk, by=_name_of(request), now=timezone.now())
+        except removals.NotHeld as error:
+            raise Conflict(str(error)) from error
+        return Response(_facts_of(sync.pk))
+
+
+class DiscardSync(APIView):
+    """Gives up the removals of a sync that the mass-removal guard holds."""
+
+    needs: ClassVar[dict[str, Role]] = {"POST": Role.ADMIN}
+
+    @extend_schema(operation_id="sync_discard", request=None, responses=DECIDED)
+    def post(self, request: Request, sync_id: int) -> Response:
+        """Leave the segment as it is; the sync stays incomplete. Only once: then it is answered 409."""
+        sync = get_object_or_404(Sync, pk=sync_id, project=project_of(request))
+        try:
+            removals.discard(project=project_of(request), sync_id=sync.pk, by=_name_of(request), now=timezone.now())
+        except removals.NotHeld as error:
+            raise Conflict(str(error)) from error
+        return Response(_facts_of(sync.pk))
+
+
 urlpatterns = [
     path("connections/mixpanel/", MixpanelConnection.as_view(), name="api-connection"),
     path("syncs/<int:sync_id>/replay/", ReplaySync.as_view(), name="api-sync-replay"),
+    path("syncs/<int:sync_id>/release/", ReleaseSync.as_view(), name="api-sync-release"),
+    path("syncs/<int:sync_id>/discard/", DiscardSync.as_view(), name="api-sync-discard"),
 ]

@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Final
 
+from integrations.models import Connection
+from profiles.models import Project
 from profiles.statements import run
 
 CALLS_KEPT: Final = 500
@@ -113,6 +115,11 @@ def note_call(
         run(NOTE_GOOD_CALL, call)
     else:
         run(NOTE_REFUSED_CALL, call)
+
+
+def set_guard(*, project: Project, partner: str, guard_pct: int | None) -> None:
+    """Set the mass-removal guard of a connection, also before its first call; what is held already stays held."""
+    Connection.objects.update_or_create(project=project, partner=partner, defaults={"mass_removal_guard_pct": guard_pct})
 
 
 def trim_calls(*, keep: int = CALLS_KEPT) -> int:

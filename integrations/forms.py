@@ -42,6 +42,22 @@ class ProjectForm(forms.Form):
             field.choices = timezone_choices(current=project.timezone)
 
 
+class GuardForm(forms.Form):
+    """The share of a segment above which a sync is held (partner-sync.md §5)."""
+
+    guard_pct = forms.IntegerField(
+        label="Hold a sync that would remove more than",
+        required=False,
+        min_value=0,
+        max_value=100,
+        help_text="Per cent of the people in a segment, from 0 to 100. 0 holds any removal. Left empty, nothing is held.",
+        widget=forms.NumberInput(attrs={"inputmode": "numeric", "placeholder": "Off", "step": "1"}),
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"), "A whole number from 0 to 100, or nothing to hold no sync."
+        ),
+    )
+
+
 class PasscodeForm(forms.Form):
     """The name of a new passcode."""
 

@@ -215,9 +215,9 @@ def list_passcodes(*, project: Project) -> list[Passcode]:
 # Uses index: segment_newest, sync primary key. The LIMIT keeps each look-up an index probe: joined plainly, the planner
 # reads all syncs of all projects, and each open page of segments asks every five seconds.
 COUNT_SYNC_STATES = """
-SELECT last.status, count(*) FROM segment
+SELECT CASE WHEN segment.held_sync_id IS NOT NULL THEN 'held' ELSE last.status END AS state, count(*) FROM segment
 CROSS JOIN LATERAL (SELECT status FROM sync WHERE id = segment.last_sync_id LIMIT 1) last
-WHERE segment.project_id = %(project_id)s GROUP BY last.status
+WHERE segment.project_id = %(project_id)s GROUP BY 1
 """
 
 

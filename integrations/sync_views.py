@@ -7,10 +7,10 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from integrations import queries
-from integrations.mixpanel import inbox, tasks
+from integrations.mixpanel import inbox, removals, tasks
 from profiles.http import ProjectRequest, require_role
 from profiles.models import Role
-from segments.models import Sync
+from segments.models import Segment, Sync
 
 
 @require_role(Role.MEMBER)
@@ -61,3 +61,39 @@ def sync_replay(request: ProjectRequest, sync_id: int, segment_id: int | None = 
     tasks.wake(cohort_id=again.cohort_id)
     messages.success(request, "The stored pages are replayed\nOnly what differs from today changes. Nobody is counted twice.")
     return _to_sync(request, again)
+
+
+def _after_decision(request: ProjectRequest, sync: Sync) -> HttpResponse:
+    """Lead back to where the decision was made: the segment's page or the sync's."""
+    if request.POST.get("back") == "segment" and sync.segment_id is not None:
+        return redirect("segment", request.project.public_id, sync.segment_id)
+    return _to_sync(request, sync)
+
+
+@require_role(Role.ADMIN, "POST")
+def sync_release(request: ProjectRequest, sync_id: int, segment_id: int) -> HttpResponse:
+    """Apply the removals of a held sync."""
+    sync = _find_sync(request, sync_id=sync_id, segment_id=segment_id)
+    try:
+        left = removals.release(project=request.project, sync_id=sync.pk, by=str(request.user)[:255], now=timezone.now())
+    except removals.NotHeld as error:
+        messages.info(request, f"There was nothing to apply\n{error}")
+    else:
+        people = "1 person left" if left == 1 else f"{left:,} people left" if left else "Nobody was left to remove from"
+        size = Segment.objects.values_list("size", flat=True).get(pk=segment_id)
+        kept = f"{size:,} {'is' if size == 1 else 'are'} in it now. Each who left has a Partner Sync event." if left else ""
+        messages.success(request, f"{people} {sync.cohort}\n{kept or 'Those it named had left, or were named again, since.'}")
+    return _after_decision(request, sync)
+
+
+@require_role(Role.ADMIN, "POST")
+def sync_discard(request: ProjectRequest, sync_id: int, segment_id: int) -> HttpResponse:
+    """Give up the removals of a held sync."""
+    sync = _find_sync(request, sync_id=sync_id, segment_id=segment_id)
+    try:
+        removals.discard(project=request.project, sync_id=sync.pk, by=str(request.user)[:255], now=timezone.now())
+    except removals.NotHeld as error:
+        messages.info(request, f"There was nothing to discard\n{error}")
+    else:
+        messages.success(request, f"The sync is discarded\nNobody was removed from {sync.cohort}. Later syncs apply as usual.")
+    return _after_decision(request, sync)

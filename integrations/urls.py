@@ -9,6 +9,7 @@ urlpatterns = [
     path("settings/project/state/", views.standing, name="settings-project-state"),
     path("settings/project/calls/", views.calls, name="settings-project-calls"),
     path("settings/project/details/", views.project_details, name="settings-project-details"),
+    path("settings/project/guard/", views.project_guard, name="settings-project-guard"),
     path("settings/project/passcodes/", views.passcodes, name="passcodes"),
     path("settings/project/passcodes/<int:passcode_id>/rotate/", views.passcode_rotate, name="passcode-rotate"),
     path("settings/project/passcodes/<int:passcode_id>/revoke/", views.passcode_revoke, name="passcode-revoke"),
@@ -17,6 +18,8 @@ urlpatterns = [
     path("connection-summary/", sync_views.connection_summary, name="connection-summary"),
     path("segments/<int:segment_id>/syncs/<int:sync_id>/retry/", sync_views.sync_retry, name="sync-retry"),
     path("segments/<int:segment_id>/syncs/<int:sync_id>/replay/", sync_views.sync_replay, name="sync-replay"),
+    path("segments/<int:segment_id>/syncs/<int:sync_id>/release/", sync_views.sync_release, name="sync-release"),
+    path("segments/<int:segment_id>/syncs/<int:sync_id>/discard/", sync_views.sync_discard, name="sync-discard"),
     path("segments/syncs/<int:sync_id>/retry/", sync_views.sync_retry, name="sync-retry"),
     path("segments/syncs/<int:sync_id>/replay/", sync_views.sync_replay, name="sync-replay"),
 ]

@@ -14,13 +14,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from integrations import queries, test_cohort
+from integrations import connection, queries, test_cohort
 from integrations.example import curl_command
-from integrations.forms import PasscodeForm, ProjectForm, TestCohortForm
+from integrations.forms import GuardForm, PasscodeForm, ProjectForm, TestCohortForm
 from integrations.loopback import WEBHOOK_PATH, NotReached
 from profiles.credentials import PasscodeNameInUse, make_passcode, revoke_passcode, rotate_passcode
 from profiles.http import ProjectRequest, public_url, require_role
-from profiles.models import Passcode, Role
+from profiles.models import Passcode, Project, Role
 
 CONNECT_PATH = "/partners/mixpanel/connect/"
 REFUSED_FORM = 422  # HTMX swaps it in like a good answer (base.html)
@@ -37,6 +37,7 @@ def _whole_page(request: ProjectRequest, *, status: int = 200, **parts: Any) -> 
         "passcodes": queries.list_passcodes(project=project),
         "test": test_cohort.find_result(project=project, now=timezone.now()),
         "project_form": ProjectForm(project=project),
+        "guard_form": GuardForm(initial={"guard_pct": _guard_of(project)}, auto_id="guard_%s"),
         "passcode_form": PasscodeForm(auto_id="passcode_%s"),
         "test_form": TestCohortForm(auto_id="test_%s"),
         "webhook_url": webhook_url,
@@ -45,6 +46,11 @@ def _whole_page(request: ProjectRequest, *, status: int = 200, **parts: Any) -> 
         **parts,
     }
     return render(request, "integrations/settings_project.html", context, status=status)
+
+
+def _guard_of(project: Project) -> int | None:
+    found = queries.find_connection(project=project)
+    return None if found is None else found.mass_removal_guard_pct
 
 
 def _calls(request: ProjectRequest) -> queries.CallList:
@@ -100,6 +106,28 @@ def project_details(request: ProjectRequest) -> HttpResponse:
     project.save(update_fields=["name", "timezone"])
     messages.success(request, f"Saved\nThe project is called {project.name} and keeps the time of {project.timezone}.")
     return _to_page(request)
+
+
+@require_role(Role.ADMIN, "GET", "HEAD", "POST")
+def project_guard(request: ProjectRequest) -> HttpResponse:
+    """Set the mass-removal guard."""
+    if request.method != "POST":
+        return _to_page(request, "#guard")
+    form = GuardForm(request.POST, auto_id="guard_%s")
+    if not form.is_valid():
+        return _whole_page(request, status=REFUSED_FORM, guard_form=form)
+    guard_pct = form.cleaned_data["guard_pct"]
+    connection.set_guard(project=request.project, partner=queries.PARTNER, guard_pct=guard_pct)
+    messages.success(request, f"Saved\n{_describe_guard(guard_pct)} What is held already waits for an Admin as before.")
+    return _to_page(request, "#guard")
+
+
+def _describe_guard(guard_pct: int | None) -> str:
+    if guard_pct is None:
+        return "No sync is held from now on."
+    if guard_pct == 0:
+        return "Any sync that would remove somebody is held from now on."
+    return f"A sync that would remove more than {guard_pct}\N{NO-BREAK SPACE}% of a segment is held from now on."
 
 
 # ---- passcodes

@@ -17,7 +17,7 @@ from profiles.api import Cursor, NewestFirst, project_of, refuse
 from profiles.models import Role
 from segments import api_forms, membership, queries, statistics
 from segments.filters import ORDERINGS, BadValue, narrow, order_for_api, read_api_filter
-from segments.models import Segment, SegmentType, Sync, SyncReject
+from segments.models import Hold, Segment, SegmentType, Sync, SyncReject
 from segments.states import find_failed_pages
 
 DAYS_OF_STATS: Final = 90
@@ -169,8 +169,7 @@ class Syncs(APIView):
                 refuse("status", f"There is no status {state!r}. Known: {', '.join(Sync.Status.values)}.")
             found = found.filter(status=state)
         pages, rows = _page(self, request, found)
-        failed, errors = find_failed_pages(syncs=rows), api_forms.first_errors(rows)
-        facts = [api_forms.sync_facts(row, failed=failed.get(row.pk, ()), errors=errors.get(row.pk, ())) for row in rows]
+        facts = api_forms.read_sync_facts(rows)
         return pages.get_paginated_response([api_forms.SyncSerializer(each).data for each in facts])
 
 
@@ -185,7 +184,8 @@ class SyncDetail(APIView):
             raise Http404
         failed = find_failed_pages(syncs=[sync]).get(sync.pk, ())
         rejected = api_forms.all_errors(sync, severity=SyncReject.Severity.REJECTED)
-        facts = api_forms.sync_facts(sync, failed=failed, errors=rejected)
+        hold = Hold.objects.filter(sync=sync).first()
+        facts = api_forms.sync_facts(sync, failed=failed, errors=rejected, hold=hold)
         facts["warnings"] = api_forms.all_errors(sync, severity=SyncReject.Severity.WARNED)
         return Response(api_forms.SyncDetailSerializer(facts).data)
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from profiles.statements import run
-from segments.models import Cohort, Segment, Sync, SyncReject
+from segments.models import Cohort, Hold, Segment, Sync, SyncReject
 from segments.queries import Day, PersonRow
 from segments.report import MOST_ERRORS
-from segments.states import FailedPage
+from segments.states import FailedPage, find_failed_pages
 from segments.statistics import Reachability
 
 ERRORS_IN_A_LIST: Final = 20
@@ -122,6 +122,18 @@ class FailedPageSerializer(serializers.Serializer[FailedPage]):
     error = serializers.CharField()
 
 
+class HoldSerializer(serializers.Serializer[Hold]):
+    """Why the mass-removal guard held a sync, as it was judged, and what became of it."""
+
+    guard_pct = serializers.IntegerField(help_text="The guard, in per cent.")
+    removing = serializers.IntegerField(help_text="People whom the sync removes in all.")
+    people = serializers.IntegerField(help_text="Of how many: those in the segment but for whom the sync itself brought in.")
+    held_at = serializers.DateTimeField()
+    outcome = serializers.ChoiceField(choices=Hold.Outcome.choices, allow_blank=True, help_text="Empty while it is held.")
+    decided_at = serializers.DateTimeField(allow_null=True)
+    decided_by = serializers.CharField(allow_blank=True, help_text="Empty for a call with a passcode.")
+
+
 class SyncSerializer(serializers.Serializer[dict[str, Any]]):
     """A session received. `errors` holds the first 20 rejected members."""
 
@@ -136,6 +148,7 @@ class SyncSerializer(serializers.Serializer[dict[str, Any]]):
     counts = CountsSerializer()
     received_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
+    hold = HoldSerializer(allow_null=True)
     failed_pages = FailedPageSerializer(many=True)
     errors = ErrorSerializer(many=True)  # type: ignore[assignment]  # DRF takes fields out of the class
 
@@ -182,7 +195,18 @@ def member_facts(row: PersonRow) -> dict[str, Any]:
     return {"identity": who.identity, "email": who.email, "phone": who.phone, "name": who.name, "since": row.since}
 
 
-def sync_facts(sync: Sync, *, failed: Sequence[FailedPage], errors: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def read_sync_facts(syncs: Sequence[Sync]) -> list[dict[str, Any]]:
+    """Return what the API says of syncs in a list."""
+    failed, errors, holds = find_failed_pages(syncs=syncs), first_errors(syncs), Hold.objects.in_bulk([s.pk for s in syncs])
+    return [
+        sync_facts(sync, failed=failed.get(sync.pk, ()), errors=errors.get(sync.pk, ()), hold=holds.get(sync.pk))
+        for sync in syncs
+    ]
+
+
+def sync_facts(
+    sync: Sync, *, failed: Sequence[FailedPage], errors: Sequence[dict[str, Any]], hold: Hold | None
+) -> dict[str, Any]:
     """Return what the API says of a sync."""
     return {
         "id": sync.pk,
@@ -195,7 +219,8 @@ def sync_facts(sync: Sync, *, failed: Sequence[FailedPage], errors: Sequence[dic
         "pages_applied": sync.pages_applied,
         "counts": {name: getattr(sync, name) for name in COUNTS},
         "received_at": sync.received_at,
-        "finished_at": sync.finished_at,
+        "finished_at": None if sync.status == Sync.Status.HELD else sync.finished_at,
+        "hold": hold,
         "failed_pages": failed,
         "errors": errors,
     }

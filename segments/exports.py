@@ -30,7 +30,7 @@ def segments_as_csv(*, project: Project, chosen: SegmentFilter, ids: Sequence[in
         for start in range(0, len(wanted), _SEGMENTS_AT_ONCE):
             part = wanted[start : start + _SEGMENTS_AT_ONCE]
             for row in queries.describe(queries.read_segments(ids=part), today=today):
-                segment, cohort, sync = row.segment, row.cohort, row.segment.last_sync
+                segment, cohort, sync = row.segment, row.cohort, row.segment.held_sync or row.segment.last_sync
                 yield (
                     segment.pk,
                     segment.name,
@@ -75,12 +75,16 @@ def days_as_csv(*, segment: Segment, now: datetime) -> StreamingHttpResponse:
 
 def sync_as_csv(*, sync: Sync, wanted: str) -> StreamingHttpResponse:
     """Send one list of a sync's report, whole."""
-    tab = report.choose_tab(sync, wanted=wanted)
+    leaving = len(report.read_set(sync, tab=report.LEAVING_TAB)) if sync.status == Sync.Status.HELD else None
+    tab = report.choose_tab(report.list_tabs(sync, leaving=leaving), wanted=wanted)
     name = f"sync {sync.pk} {tab}"
     if tab in report.REJECT_TABS:
         rejects = report.rejects_of(sync, tab=tab).iterator(chunk_size=_PEOPLE_AT_ONCE)
         lines = ((each.page, each.position, each.member, each.code, each.reason) for each in rejects)
         return stream(name=name, header=("Page", "Place", "What arrived", "Code", "Reason"), rows=lines)
+    if tab == report.LEAVING_TAB:
+        going = ((who.identity, who.name, who.email, who.phone) for who in report.read_profiles(sync, tab=tab))
+        return stream(name=name, header=("Identity", "Name", "Email", "Phone"), rows=going)
     created = report.read_set(sync, tab="created")
     people = (
         (who.identity, who.name, who.email, who.phone, "Created" if who.pk in created else "Matched")

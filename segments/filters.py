@@ -118,7 +118,10 @@ def narrow(*, project: Project, chosen: SegmentFilter) -> QuerySet[Segment]:
     if chosen.state:
         # one index probe a segment; joined, the planner reads the syncs of all projects
         status = Sync.objects.filter(pk=OuterRef("last_sync_id")).values("status")[:1]
-        found = found.alias(status=Subquery(status)).filter(status__in=STATES[chosen.state][1])
+        is_in = Q(held_sync=None, status__in=STATES[chosen.state][1])
+        if chosen.state == "held":
+            is_in = Q(held_sync__isnull=False) | is_in
+        found = found.alias(status=Subquery(status)).filter(is_in)
     return found
 
 

@@ -8,11 +8,11 @@ from typing import Any, Final
 from django.db.models import Q, QuerySet
 
 from profiles.models import Project
-from segments import report
+from segments import holds, report
 from segments.filters import PAGE_SIZE
-from segments.models import Segment, Sync
+from segments.models import Hold, Segment, Sync
 from segments.queries import Page
-from segments.states import FailedPage, SyncState, describe_sync, find_failed_pages, is_running
+from segments.states import FailedPage, SyncState, describe_sync, find_failed_pages, find_holds, is_running
 
 SYNCS_A_PAGE: Final = 10
 _A_MINUTE: Final = 60
@@ -51,12 +51,12 @@ def describe_span(span: timedelta) -> str:
     return f"{whole // _AN_HOUR} h {whole % _AN_HOUR // _A_MINUTE} min"
 
 
-def describe_row(sync: Sync, *, failed: Sequence[FailedPage] = ()) -> SyncRow:
+def describe_row(sync: Sync, *, failed: Sequence[FailedPage] = (), hold: Hold | None = None) -> SyncRow:
     """Return what a list shows of a sync."""
     took = (
         describe_span(sync.finished_at - sync.received_at) if sync.finished_at and sync.status == Sync.Status.COMPLETE else ""
     )
-    return SyncRow(sync=sync, state=describe_sync(sync=sync, failed=failed), took=took)
+    return SyncRow(sync=sync, state=describe_sync(sync=sync, failed=failed, hold=hold), took=took)
 
 
 def list_of_segment(*, segment: Segment, only_changes: bool, number: int) -> History:
@@ -76,28 +76,32 @@ def list_of_project(*, project: Project, status: str, number: int) -> History:
 def _page(found: QuerySet[Sync], *, number: int) -> History:
     page = Page(number=number, total=found.count(), size=SYNCS_A_PAGE)
     syncs = list(found.order_by("-pk")[page.start : page.start + page.size])
-    failed = find_failed_pages(syncs=syncs)
-    rows = [describe_row(sync, failed=failed.get(sync.pk, ())) for sync in syncs]
+    failed, held = find_failed_pages(syncs=syncs), find_holds(syncs=syncs)
+    rows = [describe_row(sync, failed=failed.get(sync.pk, ()), hold=held.get(sync.pk)) for sync in syncs]
     return History(rows=rows, page=page, is_live=any(is_running(sync) for sync in syncs))
 
 
 def read_report(sync: Sync, *, wanted: str, number: int = 1, size: int = PAGE_SIZE) -> dict[str, Any]:
     """Return what the report of a sync shows, with one page of the list that is asked for."""
     failed = find_failed_pages(syncs=[sync]).get(sync.pk, ())
-    tab = report.choose_tab(sync, wanted=wanted)
-    is_people = tab in report.PEOPLE_TABS
+    hold, standing = Hold.objects.filter(sync=sync).first(), holds.find_standing(sync=sync)
+    tabs = report.list_tabs(sync, leaving=None if standing is None else standing.leaving)
+    tab = report.choose_tab(tabs, wanted=wanted)
+    is_people = tab not in report.REJECT_TABS
     lines, page = report.list_lines(sync, tab=tab, number=number, size=size) if is_people else ([], None)
     rejects, reject_page = ([], None) if is_people else report.list_rejects(sync, tab=tab, number=number, size=size)
     return {
         "sync": sync,
-        "row": describe_row(sync, failed=failed),
+        "row": describe_row(sync, failed=failed, hold=hold),
+        "hold": hold,
+        "standing": standing,
         "failed": failed,
         "headline": report.headline(sync),
         "sentence": report.sentence(sync),
         "verdict": report.judge(sync),
-        "status": report.explain_status(sync, failed=failed),
+        "status": report.explain_status(sync, failed=failed, hold=hold),
         "bar_total": sync.added + sync.removed + sync.unchanged + sync.rejected,
-        "tabs": report.list_tabs(sync),
+        "tabs": tabs,
         "tab": tab,
         "lines": lines,
         "rejects": rejects,

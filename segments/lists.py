@@ -70,14 +70,28 @@ def note_difference(*, list_sync_id: int, removed: bool, named: BitMap64, unknow
     sync.save(update_fields=["added_since", "removed_since", "removed_unknown"])
 
 
+class Merges:
+    """The merges of profiles since a sync began, for many sets that were kept meanwhile."""
+
+    def __init__(self, *, sync: Sync) -> None:
+        """Read them."""
+        merges = ProfileMerge.objects.filter(project_id=sync.project_id, merged_at__gte=sync.received_at)
+        self._present = dict(merges.values_list("old_id", "new_id"))
+        self._old = BitMap64(self._present)
+
+    def __bool__(self) -> bool:
+        """Tell whether there were any."""
+        return bool(self._present)
+
+    def follow(self, ids: BitMap64) -> BitMap64:
+        """Put the present id in the place of each that was merged."""
+        merged = ids & self._old
+        return (ids - merged) | BitMap64([self._present[each] for each in merged]) if merged else ids
+
+
 def follow_merges(*, sync: Sync, ids: BitMap64) -> BitMap64:
     """Put the present id in the place of each that was merged since the sync began."""
-    merges = ProfileMerge.objects.filter(project_id=sync.project_id, merged_at__gte=sync.received_at)
-    for old_id, new_id in merges.values_list("old_id", "new_id").iterator():
-        if old_id in ids:
-            ids.remove(old_id)
-            ids.add(new_id)
-    return ids
+    return Merges(sync=sync).follow(ids)
 
 
 def _keys(person: Person) -> set[tuple[int, str]]:

@@ -14,7 +14,8 @@ from pyroaring import BitMap64
 
 from profiles.models import Project
 from profiles.statements import fetch_one, run
-from segments.models import Cohort, Segment, SegmentChunk
+from segments import syncs
+from segments.models import Cohort, Hold, Segment, SegmentChunk
 
 CHUNK_BITS: Final = 16
 CHUNK_SIZE: Final = 1 << CHUNK_BITS
@@ -207,6 +208,7 @@ def delete_segment(*, segment: Segment, now: datetime) -> None:
         for cohort in Cohort.objects.select_for_update(no_key=True).filter(segment=segment):
             cohort.is_deleted, cohort.deleted_at, cohort.segment = True, now, None
             cohort.save(update_fields=["is_deleted", "deleted_at", "segment"])
+            syncs.end_holds(cohort_id=cohort.pk, outcome=Hold.Outcome.DELETED, now=now)
         segment.delete()
 
 

@@ -37,6 +37,8 @@ class Segment(models.Model):
     last_sync_at = models.DateTimeField(null=True)
     # The session that decides the whole list: the last `members` session that began. Its pages count, older ones' do not.
     list_sync = models.ForeignKey("Sync", models.SET_NULL, null=True, related_name="+", db_constraint=False)
+    # The newest sync whose removals wait for an admin, whatever came after it.
+    held_sync = models.ForeignKey("Sync", models.SET_NULL, null=True, related_name="+", db_constraint=False)
 
     class Meta:
         db_table = "segment"
@@ -190,6 +192,7 @@ class Sync(models.Model):
             models.Index(fields=["project", "-id"], name="sync_newest"),
             models.Index(fields=["segment", "-id"], name="sync_of_segment"),
             models.Index(fields=["status"], name="sync_open", condition=models.Q(status__in=["receiving", "applying"])),
+            models.Index(fields=["cohort"], name="sync_held", condition=models.Q(status="held")),
         ]
 
     def __str__(self) -> str:
@@ -203,8 +206,41 @@ class Sync(models.Model):
         return None if None in parts else sum(part or 0 for part in parts)
 
 
+class Hold(models.Model):
+    """Removals that the mass-removal guard held back (partner-sync.md §5): what was judged, and what became of it.
+
+    Whom it holds stands in `SyncChange.held`. A sync has one at the most: pages that come later join it.
+    """
+
+    class Outcome(models.TextChoices):
+        """What ended it; empty while an admin has still to decide."""
+
+        RELEASED = "released", "Applied"
+        DISCARDED = "discarded", "Discarded"
+        SUPERSEDED = "superseded", "Replaced by a later list"
+        DELETED = "deleted", "The segment was deleted"
+
+    sync = models.OneToOneField(Sync, models.CASCADE, primary_key=True, related_name="hold")
+    held_at = models.DateTimeField()
+    # As it was judged: the guard in per cent, whom the sync would remove in all, and of how many.
+    guard_pct = models.SmallIntegerField()
+    removing = models.BigIntegerField()
+    people = models.BigIntegerField()
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True)
+    decided_at = models.DateTimeField(null=True)
+    # Who decided, by name: it is told even after the account is gone. Empty for a call of the API with a passcode.
+    decided_by = models.CharField(max_length=255, blank=True)
+
+    class Meta:
+        db_table = "sync_hold"
+
+    def __str__(self) -> str:
+        """Read as a sentence."""
+        return f"{self.removing} of {self.people} people held"
+
+
 class SyncChange(models.Model):
-    """What one applied page did, or the end of a full list. The sets are serialised BitMap64 of profile ids.
+    """What one applied page did, or what left in the end. The sets are serialised BitMap64 of profile ids.
 
     `named` is everyone the page named; `created` those it made, `added` and `removed` those it moved. The rest of
     `named` was matched and stayed.
@@ -212,17 +248,22 @@ class SyncChange(models.Model):
 
     sync = models.ForeignKey(Sync, models.CASCADE, related_name="changes", db_index=False)
     action = models.CharField(max_length=16)
-    # The page's number; 0 where it had none; null for the end of a full list.
+    # The page's number; 0 where it had none; null for removals that waited: until a full list was whole, for the guard.
     number = models.IntegerField(null=True)
     named = models.BinaryField()
     created = models.BinaryField(null=True)
     added = models.BinaryField(null=True)
     removed = models.BinaryField(null=True)
+    # Whom it would remove, while that waits: for the other pages of its session, or for an admin.
+    held = models.BinaryField(null=True)
     at = models.DateTimeField()
 
     class Meta:
         db_table = "sync_change"
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["sync", "action", "number"], name="sync_change_page")]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["sync", "action", "number"], name="sync_change_page"),
+            models.Index(fields=["sync"], name="sync_change_held", condition=models.Q(held__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         """Read as a sentence."""

@@ -8,7 +8,8 @@ from django.db.models import QuerySet
 from pyroaring import BitMap64
 
 from profiles.models import Profile, ProfileMerge
-from segments.models import Sync, SyncChange, SyncReject
+from segments import holds
+from segments.models import Hold, Sync, SyncChange, SyncReject
 from segments.queries import Page
 from segments.states import FailedPage, is_running
 
@@ -20,6 +21,7 @@ MOST_ERRORS: Final = 10_000
 
 # Tab: its label, the count of the sync it shows.
 PEOPLE_TABS: Final = {"added": "Added", "removed": "Removed", "created": "Created", "matched": "Matched"}
+LEAVING_TAB: Final = "leaving"
 REJECT_TABS: Final = {"rejected": SyncReject.Severity.REJECTED, "left-out": SyncReject.Severity.WARNED}
 
 
@@ -151,8 +153,11 @@ def _knew_people_before(sync: Sync) -> bool:
     return earlier.filter(created__gt=0).exists() or earlier.filter(matched__gt=0).exists()
 
 
-def explain_status(sync: Sync, *, failed: Sequence[FailedPage]) -> Verdict | None:
-    """Say what a sync that is not done means: what happened, what was kept, what comes next."""
+def explain_status(sync: Sync, *, failed: Sequence[FailedPage], hold: Hold | None = None) -> Verdict | None:
+    """Say what a sync that is not done means: what happened, what was kept, what comes next.
+
+    What a guard holds, and what became of it, has a part of its own on the page.
+    """
     expected = sync.pages_expected
     kept = "Nobody was removed." if sync.kind == Sync.Kind.FULL else "What the other pages brought stays applied."
     if sync.status == Sync.Status.FAILED:
@@ -160,10 +165,7 @@ def explain_status(sync: Sync, *, failed: Sequence[FailedPage]) -> Verdict | Non
         verb = "is" if len(failed) == 1 else "are"
         text = f"{kept} {names} {verb} set aside and can be tried again; a newer full list from Mixpanel replaces this one."
         return Verdict("bad", f"{names} failed", text)
-    if sync.status == Sync.Status.HELD:
-        text = "It would remove more people than the guard of this project allows. The segment is unchanged. A later complete list replaces it."
-        return Verdict("warn", "This sync is held", text)
-    if sync.status == Sync.Status.INCOMPLETE:
+    if sync.status == Sync.Status.INCOMPLETE and (hold is None or not hold.outcome):
         return Verdict("idle", "This sync is incomplete", _explain_incomplete(sync, expected=expected))
     if is_running(sync) and expected:
         text = f"{sync.pages_received:,} of {expected:,} pages are in, {sync.pages_applied:,} applied. You can close this page."
@@ -172,6 +174,11 @@ def explain_status(sync: Sync, *, failed: Sequence[FailedPage]) -> Verdict | Non
 
 
 def _explain_incomplete(sync: Sync, *, expected: int | None) -> str:
+    if sync.kind == Sync.Kind.DIFF and SyncChange.objects.filter(sync=sync, held__isnull=False).exists():
+        return (
+            f"{sync.numbers_applied:,} of {expected or 0:,} pages came. The mass-removal guard waits for all of them before anybody "
+            "leaves, so nobody was removed; Mixpanel sends the rest again with its next sync."
+        )
     if sync.kind == Sync.Kind.DIFF:
         return (
             f"{sync.numbers_applied:,} of {expected or 0:,} pages came. What they brought is applied; Mixpanel sends the rest "
@@ -188,9 +195,13 @@ def _explain_incomplete(sync: Sync, *, expected: int | None) -> str:
 # ---- lists
 
 
-def list_tabs(sync: Sync) -> list[Tab]:
-    """Return the lists of a report with their counts; values left out and the rejected only where there are some."""
-    tabs = [Tab(name, label, getattr(sync, name)) for name, label in PEOPLE_TABS.items()]
+def list_tabs(sync: Sync, *, leaving: int | None = None) -> list[Tab]:
+    """Return the lists of a report with their counts; values left out and the rejected only where there are some.
+
+    `leaving` is how many a held sync would remove, and comes first.
+    """
+    tabs = [] if leaving is None else [Tab(LEAVING_TAB, "Would leave", leaving)]
+    tabs += [Tab(name, label, getattr(sync, name)) for name, label in PEOPLE_TABS.items()]
     if sync.rejected:
         tabs.append(Tab("rejected", "Rejected", sync.rejected))
     if sync.warned:
@@ -198,9 +209,8 @@ def list_tabs(sync: Sync) -> list[Tab]:
     return tabs
 
 
-def choose_tab(sync: Sync, *, wanted: str) -> str:
+def choose_tab(tabs: Sequence[Tab], *, wanted: str) -> str:
     """Return the list to show: the one asked for, else the first that has anyone in it."""
-    tabs = list_tabs(sync)
     if wanted in {tab.name for tab in tabs}:
         return wanted
     return next((tab.name for tab in tabs if tab.count), tabs[0].name)
@@ -208,6 +218,8 @@ def choose_tab(sync: Sync, *, wanted: str) -> str:
 
 def read_set(sync: Sync, *, tab: str) -> BitMap64:
     """Return the people of a list by their present ids; 1 MB for each page of a million of them at the most."""
+    if tab == LEAVING_TAB:
+        return holds.read_going(sync=sync)
     field = "named" if tab == "matched" else tab
     found, created = BitMap64(), BitMap64()
     changes = SyncChange.objects.filter(sync=sync).values_list(field, "created")

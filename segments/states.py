@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from segments.models import Segment, Sync
+from segments.models import Hold, Segment, Sync
 
 _SET_ASIDE: Final = 3  # integrations.models.Page.State.FAILED; that app is above this one
 _RUNNING: Final = frozenset({Sync.Status.RECEIVING, Sync.Status.APPLYING})
@@ -62,19 +62,38 @@ def find_failed_pages(*, syncs: Iterable[Sync]) -> dict[int, Sequence[FailedPage
     return dict(found)
 
 
-def describe_last_sync(*, segment: Segment, failed: Sequence[FailedPage] = ()) -> SyncState:
-    """Say how the last sync of a segment stands, for a list: settled ones by when they were."""
-    sync = segment.last_sync
+def find_holds(*, syncs: Iterable[Sync]) -> dict[int, Hold]:
+    """Return the holds of these syncs, {sync id: hold}, that tell how they stand; asks only where there may be some."""
+    wanted = [sync.pk for sync in syncs if sync.status in {Sync.Status.HELD, Sync.Status.INCOMPLETE}]
+    return Hold.objects.in_bulk(wanted) if wanted else {}
+
+
+def describe_share(part: int, total: int) -> str:
+    """Write a share without needless places: 61 %, 25.3 %; neither nothing nor everything unless it is."""
+    percent = 100 * part / total if total else 0.0
+    if part not in {0, total}:
+        percent = min(max(percent, 0.1), 99.9)
+    return f"{percent:.1f}".removesuffix(".0") + "\N{NO-BREAK SPACE}%"
+
+
+def describe_last_sync(*, segment: Segment, failed: Sequence[FailedPage] = (), hold: Hold | None = None) -> SyncState:
+    """Say how the last sync of a segment stands, for a list: settled ones by when they were.
+
+    A sync that waits for an admin is told, whatever came after it. `hold` is that of the sync that is told.
+    """
+    sync = segment.held_sync or segment.last_sync
     if sync is None:
         return SyncState(kind="idle", words="None yet")
     if sync.status == Sync.Status.COMPLETE:
         if segment.sync_mode == Segment.SyncMode.ONE_TIME:
             return SyncState(kind="idle", words="One-time ·", at=segment.last_sync_at, form="day")
         return SyncState(kind="ok", at=segment.last_sync_at)
-    return describe_sync(sync=sync, failed=failed, is_first=segment.created_at >= sync.received_at)
+    return describe_sync(sync=sync, failed=failed, hold=hold, is_first=segment.created_at >= sync.received_at)
 
 
-def describe_sync(*, sync: Sync, failed: Sequence[FailedPage] = (), is_first: bool = False) -> SyncState:
+def describe_sync(
+    *, sync: Sync, failed: Sequence[FailedPage] = (), hold: Hold | None = None, is_first: bool = False
+) -> SyncState:
     """Say how a sync stands."""
     expected = sync.pages_expected
     if is_running(sync):
@@ -85,14 +104,25 @@ def describe_sync(*, sync: Sync, failed: Sequence[FailedPage] = (), is_first: bo
         return SyncState(kind="run", words=f"{what}, {sync.received:,} people so far")
     if sync.status == Sync.Status.FAILED:
         return SyncState(kind="bad", mark="alert-triangle", words=_name_failed(sync, failed), why=_what_was_kept(sync))
+    if sync.status == Sync.Status.COMPLETE:
+        return SyncState(kind="ok", words="Done")
+    return _describe_held(sync, hold) or _describe_incomplete(sync)
+
+
+def _describe_held(sync: Sync, hold: Hold | None) -> SyncState | None:
     if sync.status == Sync.Status.HELD:
-        return SyncState(
-            kind="warn", mark="hand-stop", words="Held at", at=sync.last_page_at, form="clock", why="The segment is unchanged"
-        )
-    if sync.status == Sync.Status.INCOMPLETE:
-        words = f"Incomplete · {sync.numbers_applied:,} of {expected:,}" if expected else "Incomplete"
-        return SyncState(kind="idle", words=words)
-    return SyncState(kind="ok", words="Done")
+        why = f"Would remove {describe_share(hold.removing, hold.people)}" if hold else "The segment is unchanged"
+        return SyncState(kind="warn", mark="hand-stop", words="Held at", at=sync.last_page_at, form="clock", why=why)
+    if hold is not None and hold.outcome == Hold.Outcome.DISCARDED:
+        return SyncState(kind="idle", words="Discarded", why=f"By {hold.decided_by or 'a call of the API'}")
+    if hold is not None and hold.outcome == Hold.Outcome.SUPERSEDED:
+        return SyncState(kind="idle", words="Held, then replaced", why="Nobody was removed by it")
+    return None
+
+
+def _describe_incomplete(sync: Sync) -> SyncState:
+    expected = sync.pages_expected
+    return SyncState(kind="idle", words=f"Incomplete · {sync.numbers_applied:,} of {expected:,}" if expected else "Incomplete")
 
 
 def _name_failed(sync: Sync, failed: Sequence[FailedPage]) -> str:

@@ -35,6 +35,7 @@ def sync(request: ProjectRequest, sync_id: int, segment_id: int | None = None) -
         "may_export": may(role=request.role, needs=Role.CREATOR),
         "may_retry": may(role=request.role, needs=Role.CREATOR),
         "may_replay": may(role=request.role, needs=Role.ADMIN),
+        "may_decide": may(role=request.role, needs=Role.ADMIN),
     }
     return render(request, "segments/_sync.html" if request.htmx else "segments/sync.html", context)
 

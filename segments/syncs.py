@@ -39,11 +39,14 @@ FROM cohort WHERE id = %(cohort_id)s
 ON CONFLICT DO NOTHING
 """
 
-# How far a sync is. A full list is closed by the applier alone, and differences are done when all their pages are.
+# How far a sync is. A full list is closed by the applier alone, and differences are done when all their pages are, unless
+# their removals were held and never applied.
 _STATUS: Final = """
-    CASE WHEN pages_failed > 0 THEN 'failed'
-    WHEN status = 'held' THEN status
+    CASE WHEN status = 'held' THEN status
+    WHEN pages_failed > 0 THEN 'failed'
     WHEN kind = 'full' AND finished_at IS NOT NULL THEN status
+    WHEN kind = 'diff' AND pages_applied >= pages_received
+        AND EXISTS (SELECT FROM sync_hold WHERE sync_id = sync.id AND outcome NOT IN ('', 'released')) THEN 'incomplete'
     WHEN pages_applied >= pages_received AND (members_pages + add_pages + remove_pages) IS NULL
         THEN CASE kind WHEN 'full' THEN 'incomplete' ELSE 'complete' END
     WHEN kind = 'diff' AND pages_applied >= pages_received AND numbers_applied >= add_pages + remove_pages
@@ -94,6 +97,18 @@ CLOSE_LIST = """
 UPDATE sync SET status = 'complete', finished_at = %(now)s, added_since = NULL, removed_since = NULL,
     removed_unknown = NULL
 WHERE id = %(sync_id)s
+"""
+
+# Uses index: sync_held
+END_HOLDS = """
+WITH ended AS (
+    UPDATE sync SET status = 'incomplete', finished_at = %(now)s, added_since = NULL, removed_since = NULL,
+        removed_unknown = NULL
+    WHERE cohort_id = %(cohort_id)s AND status = 'held' RETURNING id
+), told AS (
+    UPDATE sync_hold SET outcome = %(outcome)s, decided_at = %(now)s FROM ended WHERE sync_hold.sync_id = ended.id
+)
+UPDATE sync_change SET held = NULL FROM ended WHERE sync_change.sync_id = ended.id AND held IS NOT NULL
 """
 
 # Uses index: sync_open
@@ -214,6 +229,11 @@ def settle(*, sync_id: int, now: datetime) -> None:
 def close_list(*, sync: Sync, now: datetime) -> None:
     """Close a full list of which all pages are in and applied."""
     run(CLOSE_LIST, {"sync_id": sync.pk, "now": now})
+
+
+def end_holds(*, cohort_id: int, outcome: str, now: datetime) -> None:
+    """End whatever is held of a cohort without removing anybody; the caller has the cohort locked."""
+    run(END_HOLDS, {"cohort_id": cohort_id, "outcome": outcome, "now": now})
 
 
 def close_stale(*, before: datetime) -> int:

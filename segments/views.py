@@ -16,7 +16,7 @@ from django_htmx.http import HttpResponseClientRefresh
 from profiles.accounts import may
 from profiles.http import ProjectRequest, public_url, require_role
 from profiles.models import Passcode, Role
-from segments import exports, membership, queries, statistics
+from segments import exports, holds, membership, queries, statistics
 from segments.filters import SORTS, STATE_ICONS, STATES, SegmentFilter, narrow, read_filter, read_number
 from segments.history import list_of_segment, read_report
 from segments.models import Segment, SegmentType
@@ -188,8 +188,10 @@ def _live_part(request: ProjectRequest, segment: Segment) -> dict[str, Any]:
         "anchor": f"#sync-{opened}",
         "sample": queries.sample_people(segment=segment, limit=SAMPLE_SIZE),
         "city": statistics.FIRST_PROPERTY,
+        "standings": holds.find_standings(segment=segment),
         "may_delete": may(role=request.role, needs=Role.CREATOR),
         "may_export": may(role=request.role, needs=Role.CREATOR),
+        "may_decide": may(role=request.role, needs=Role.ADMIN),
     }
 
 

@@ -25,7 +25,7 @@ WHERE e.project_id = %(project)s ORDER BY e.batch_id, e.id
 """
 
 COHORTS = """
-SELECT c.*, s.name AS segment_name, s.size FROM cohort c LEFT JOIN segment s ON s.id = c.segment_id
+SELECT c.*, s.name AS segment_name, s.size, s.held_sync_id FROM cohort c LEFT JOIN segment s ON s.id = c.segment_id
 WHERE c.project_id = %(project)s ORDER BY c.id
 """
 
@@ -155,11 +155,32 @@ class Ledger:
         changes = self.rows("SELECT * FROM sync_change WHERE sync_id = %(id)s", id=sync["id"])
         moved = {name: sum(len(_bits(change[name])) for change in changes) for name in ("added", "removed", "created")}
         assert moved == {name: sync[name] for name in moved}
-        left_out = sum(len(_bits(change["removed"])) for change in changes if change["number"] is None)
+        # Differences that waited were counted as unchanged until they were removed.
+        ends = [change for change in changes if change["number"] is None and sync["kind"] == "full"]
+        left_out = sum(len(_bits(change["removed"])) for change in ends)
+        assert sync["unchanged"] >= 0
         assert sync["received"] == sync["added"] + sync["removed"] - left_out + sync["unchanged"] + sync["rejected"]
+
+        self._audit_hold(sync, waits=any(change["held"] is not None for change in changes))
+
+    def _audit_hold(self, sync: Row, *, waits: bool) -> None:
+        holds = self.rows("SELECT * FROM sync_hold WHERE sync_id = %(id)s", id=sync["id"])
+        assert (sync["status"] == "held") == any(hold["outcome"] == "" for hold in holds)
+        if sync["status"] == "held":
+            assert waits
+            assert all(0 < hold["removing"] <= hold["people"] for hold in holds)
+        elif sync["status"] == "complete":
+            assert not waits
+        else:
+            assert not waits or sync["kind"] == "diff"  # for the other pages of its session
+        for hold in holds:
+            assert (hold["decided_at"] is None) == (hold["outcome"] == "")
+            assert hold["outcome"] not in {"discarded", "superseded", "deleted"} or sync["status"] == "incomplete"
 
     def _audit_cohort(self, cohort: Row, events: list[Row], merges: list[Row]) -> None:
         members = self._people_in(cohort["segment_id"])
+        held = self.rows("SELECT max(id) AS id FROM sync WHERE cohort_id = %(id)s AND status = 'held'", id=cohort["id"])
+        assert cohort["held_sync_id"] == held[0]["id"]
         assert cohort["size"] in {None, len(members)}
         assert members <= set(self._identities())
         for event in events:

@@ -27,6 +27,8 @@ PAGES: dict[str, list[str]] = {
     "segments/<int:segment_id>/people/": [],
     "segments/<int:segment_id>/reachability/": [],
     "segments/<int:segment_id>/syncs/<int:sync_id>/": [],
+    "segments/<int:segment_id>/syncs/<int:sync_id>/discard/": ["POST"],
+    "segments/<int:segment_id>/syncs/<int:sync_id>/release/": ["POST"],
     "segments/<int:segment_id>/syncs/<int:sync_id>/replay/": ["POST"],
     "segments/<int:segment_id>/syncs/<int:sync_id>/retry/": ["POST"],
     "segments/syncs/": [],
@@ -36,6 +38,7 @@ PAGES: dict[str, list[str]] = {
     "settings/project/": [],
     "settings/project/calls/": [],
     "settings/project/details/": ["POST"],
+    "settings/project/guard/": ["POST"],
     "settings/project/passcodes/": ["POST"],
     "settings/project/passcodes/<int:passcode_id>/revoke/": ["POST"],
     "settings/project/passcodes/<int:passcode_id>/rotate/": ["POST"],
@@ -56,6 +59,8 @@ API: dict[str, dict[str, Any]] = {
     "segments/<int:segment_id>/stats/": {"GET": None},
     "syncs/": {"GET": None},
     "syncs/<int:sync_id>/": {"GET": None},
+    "syncs/<int:sync_id>/discard/": {"POST": None},
+    "syncs/<int:sync_id>/release/": {"POST": None},
     "syncs/<int:sync_id>/replay/": {"POST": None},
 }
 OPEN = {"health/"}  # says nothing of any project

@@ -14,17 +14,16 @@ from pyroaring import BitMap64
 
 from integrations.mixpanel import inbox
 from integrations.mixpanel.inbox import Run, Waiting
+from integrations.mixpanel.partner_sync import PARTNER_NAME, raise_events
 from integrations.mixpanel.read import People, ReadPage
+from integrations.mixpanel.removals import Removals
 from integrations.people import Resolved, resolve
-from profiles import events
 from profiles.models import Project
 from profiles.statements import share_people
 from segments import lists, membership, syncs
 from segments.models import Cohort, Segment, Sync, SyncChange, SyncReject
 from segments.syncs import Counts
 
-PARTNER_NAME: Final = "Mixpanel"
-EVENT_NAME: Final = "Partner Sync"
 # A session of which nearly everybody was new so far: its next pages are taken to be so too.
 _MOSTLY_NEW: Final = 0.99
 
@@ -140,7 +139,10 @@ class Change:
         self.resolved, self.now = prepared.resolved, now
         self.cohort = Cohort.objects.select_for_update(no_key=True).get(pk=prepared.cohort_id)
         self.sync = Sync.objects.get(pk=self.run.sync_id)
+        self.removals = Removals(project=self.project, cohort=self.cohort, sync=self.sync, now=now)
         self.counts = Counts()
+        # Removal pages under the guard: they wait until all of their session can be judged together.
+        self.waits = self.is_judged = False
         self.created = self._created()
         self.updated = set(self.resolved.updated)
         self._named: dict[int, BitMap64] = {}
@@ -165,8 +167,12 @@ class Change:
         if not inbox.mark_applied(ids=ids, ignored=[page.waiting.id for page in ignored], now=self.now):
             raise AppliedElsewhere
         syncs.count(sync=self.sync, segment=segment, counts=self.counts, now=self.now)
-        if segment is not None and self.run.action == "members" and not self._is_past(segment):
-            self._close_when_whole(segment)
+        if segment is None or self._is_past(segment):
+            return
+        if self.run.action == "members" and self.sync.finished_at is None and self._is_whole():
+            self.removals.end_list(segment)
+        elif self.is_judged:
+            self.removals.end_difference(segment)
 
     # ---- which segment
 
@@ -226,7 +232,12 @@ class Change:
         pages: Sequence[ReadPage],
         known: set[int | None],
     ) -> tuple[list[ReadPage], list[ReadPage]]:
-        """Apply pages in their order until the list is whole; return those that are done and those of them ignored."""
+        """Apply pages in their order until the list is whole or its removals are judged.
+
+        Returns the pages that are done, and those of them ignored.
+        """
+        removal = self.run.action == "remove_members"
+        self.waits = removal and self.removals.must_wait()
         named = [self._ids(page) for page in pages]
         everyone = BitMap64.union(BitMap64(), *named)
         chunks = membership.chunks_of(everyone)
@@ -243,19 +254,26 @@ class Change:
                 ignored.append(page)
                 moves.append(BitMap64())
                 continue
-            moved = ids & members if self.run.action == "remove_members" else ids - members - kept_out
-            members = members - moved if self.run.action == "remove_members" else members | moved
+            moved = self._moving(ids, members) - kept_out
+            members = members - moved if removal else members | moved
             moves.append(moved)
             if page.waiting.number not in known or page.waiting.number == 0:
                 known.add(page.waiting.number)
                 self.counts.numbers_applied += 1
-            if not closed and self._is_whole():
+            self.is_judged = self.waits and self.removals.are_in(new=self.counts.numbers_applied)
+            if self.is_judged or (not closed and self._is_whole()):
                 break
         self._book(
             [page for page in done if page not in ignored], [m for m, p in zip(moves, done, strict=True) if p not in ignored]
         )
         self._store(segment, before=before, after=members)
         return done, ignored
+
+    def _moving(self, ids: BitMap64, members: BitMap64) -> BitMap64:
+        """Return those of a page who are on the other side: outside and to come in, or inside and to leave at once."""
+        if self.run.action != "remove_members":
+            return ids - members
+        return BitMap64() if self.waits else ids & members
 
     def _ids(self, page: ReadPage) -> BitMap64:
         """Return whom a page names, of those who are known."""
@@ -273,7 +291,7 @@ class Change:
             lists.note_difference(
                 list_sync_id=segment.list_sync_id,
                 removed=self.run.action == "remove_members",
-                named=everyone,
+                named=BitMap64() if self.waits else everyone,
                 unknown=[p for p, profile_id in zip(self.people.rows, self.resolved.ids, strict=True) if profile_id is None],
             )
         return BitMap64()
@@ -284,30 +302,11 @@ class Change:
             return
         chunks = membership.chunks_of(added | removed)
         membership.write(segment_id=segment.pk, ids=after, chunks=chunks)
-        self._raise_events(segment, "Added", added)
-        self._raise_events(segment, "Removed", removed)
+        for action, moved in (("Added", added), ("Removed", removed)):
+            raise_events(cohort=self.cohort, segment=segment, sync=self.sync, action=action, ids=moved, now=self.now)
         membership.count_change(
             segment=segment, added=len(added), removed=len(removed), timezone=self.project.timezone, now=self.now
         )
-
-    def _raise_events(self, segment: Segment, action: str, ids: BitMap64) -> None:
-        events.raise_for_all(
-            project_id=self.project.pk,
-            name=EVENT_NAME,
-            profile_ids=ids,
-            properties={
-                "Partner Segment Name": segment.name,
-                "Action": action,
-                "Partner Segment ID": self.cohort.partner_segment_id,
-                "CT Source": PARTNER_NAME,
-                "Partner Name": PARTNER_NAME,
-            },
-            source=PARTNER_NAME,
-            source_id=self.sync.pk,
-            at=self.now,
-        )
-
-    # ---- the end of a full list
 
     def _is_whole(self) -> bool:
         return (
@@ -316,26 +315,6 @@ class Change:
             and self.sync.pages_failed == 0
             and self.sync.numbers_applied + self.counts.numbers_applied >= self.sync.members_pages
         )
-
-    def _close_when_whole(self, segment: Segment) -> None:
-        """Let those leave whom a whole list does not name."""
-        if self.sync.finished_at is not None or not self._is_whole():
-            return
-        staying = lists.named(sync=self.sync) | lists.added_since(sync=self.sync)
-        gone = BitMap64()
-        for part in membership.read_in_chunks(segment_id=segment.pk):
-            leaving = part - staying
-            if leaving:
-                membership.write(segment_id=segment.pk, ids=part - leaving, chunks=membership.chunks_of(part))
-                gone |= leaving
-        if gone:
-            self._raise_events(segment, "Removed", gone)
-            membership.count_change(segment=segment, added=0, removed=len(gone), timezone=self.project.timezone, now=self.now)
-            SyncChange.objects.create(
-                sync=self.sync, action="members", named=BitMap64().serialize(), removed=gone.serialize(), at=self.now
-            )
-            syncs.count(sync=self.sync, segment=segment, counts=Counts(removed=len(gone)), now=self.now)
-        syncs.close_list(sync=self.sync, now=self.now)
 
     # ---- the books
 
@@ -379,6 +358,7 @@ class Change:
                     created=created.serialize() if created else None,
                     added=moved.serialize() if moved and not removal else None,
                     removed=moved.serialize() if moved and removal else None,
+                    held=ids.serialize() if ids and self.waits else None,
                     at=self.now,
                 ),
             )

@@ -69,7 +69,12 @@ def test_a_connection_that_is_refused_says_why(client: Client, harbour: Project)
     [
         ({}, 200),
         ({"mass_removal_guard_pct": None, "late_after_minutes": None}, 200),
+        ({"mass_removal_guard_pct": 0}, 200),
+        ({"mass_removal_guard_pct": 100}, 200),
         ({"mass_removal_guard_pct": 101}, 400),
+        ({"mass_removal_guard_pct": -1}, 400),
+        ({"mass_removal_guard_pct": 2.5}, 400),
+        ({"mass_removal_guard_pct": True}, 400),
         ({"mass_removal_guard_pct": "much"}, 400),
         ({"late_after_minutes": 45}, 400),
     ],
@@ -79,6 +84,21 @@ def test_rules_are_taken_or_refused_by_name(client: Client, body: dict[str, Any]
     assert answer.status_code == status
     if status == 400:
         assert next(iter(body)) in answer.content.decode()
+
+
+def test_the_guard_is_set_and_kept_through_calls(mixpanel: Partner) -> None:
+    api = script(mixpanel.project, mixpanel.passcode)
+    assert api.put(CONNECTION, {"mass_removal_guard_pct": 25}, content_type="application/json").status_code == 200
+    facts = api.get(CONNECTION).json()
+    assert (facts["state"], facts["mass_removal_guard_pct"]) == ("waiting", 25)
+    assert mixpanel.members("a").status == 200
+    assert api.put(CONNECTION, {}, content_type="application/json").status_code == 200
+    facts = api.get(CONNECTION).json()
+    assert (facts["state"], facts["mass_removal_guard_pct"]) == ("connected", 25)
+    answer = api.put(CONNECTION, {"mass_removal_guard_pct": 101}, content_type="application/json")
+    assert "A whole number from 0 to 100, or null to hold nothing." in answer.json()["error"]["message"]
+    assert api.put(CONNECTION, {"mass_removal_guard_pct": None}, content_type="application/json").status_code == 200
+    assert api.get(CONNECTION).json()["mass_removal_guard_pct"] is None
 
 
 def test_the_connection_is_for_admins(harbour: Project, alice: User, bob: User, mara: User) -> None:
@@ -119,6 +139,16 @@ def test_a_replay_without_its_pages_is_refused_with_the_reason(mixpanel: Partner
     assert answer.status_code == 409
     assert "past their retention" in answer.json()["error"]["message"]
     assert Sync.objects.count() == 1
+
+
+def test_the_description_tells_of_the_decisions() -> None:
+    paths = Client().get("/api/schema/", headers={"Accept": "application/json"}).json()["paths"]
+    for what in ("release", "discard"):
+        operation = paths[f"/api/v1/syncs/{{sync_id}}/{what}/"]["post"]
+        assert operation["operationId"] == f"sync_{what}"
+        assert set(operation["responses"]) == {"200", "404", "409"}
+        assert "requestBody" not in operation
+    assert "put" in paths[CONNECTION]
 
 
 def test_another_projects_sync_is_not_there(mixpanel: Partner, elsewhere: Project, elsewhere_passcode: str) -> None:

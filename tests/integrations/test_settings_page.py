@@ -56,7 +56,7 @@ def refuse(project: Project, status: int, message: str = "A reason.", *, times: 
         )
 
 
-PARTS = ["", "state/", "calls/", "details/", "passcodes/", "test-cohort/", "test-cohort/remove/"]
+PARTS = ["", "state/", "calls/", "details/", "guard/", "passcodes/", "test-cohort/", "test-cohort/remove/"]
 
 
 @pytest.mark.parametrize("part", PARTS)

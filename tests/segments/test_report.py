@@ -6,8 +6,8 @@ import pytest
 from profiles.models import Profile, Project
 from segments import report
 from segments.history import describe_span
-from segments.models import Segment, Sync, SyncReject
-from segments.states import FailedPage, describe_last_sync, describe_sync
+from segments.models import Hold, Segment, Sync, SyncReject
+from segments.states import FailedPage, describe_last_sync, describe_share, describe_sync
 from tests.cast import Partner
 from tests.segments.conftest import NOW, MakeSegment
 from tests.sender import page, people
@@ -95,6 +95,31 @@ def test_a_sync_says_how_it_stands(facts: dict[str, Any], kind: str, words: str,
     assert (state.kind, state.words, state.why) == (kind, words, why)
 
 
+@pytest.mark.parametrize(
+    ("part", "total", "words"),
+    [(61, 100, "61 %"), (58_772, 96_341, "61 %"), (253, 1000, "25.3 %"), (1, 10_000, "0.1 %"), (9_999, 10_000, "99.9 %"),
+     (0, 5, "0 %"), (5, 5, "100 %"), (0, 0, "0 %")],
+)  # fmt: skip
+def test_a_share_is_written_without_needless_places(part: int, total: int, words: str) -> None:
+    assert describe_share(part, total).replace("\N{NO-BREAK SPACE}", " ") == words
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "by", "words", "why"),
+    [
+        ("held", "", "", "Held at", "Would remove 61 %"),
+        ("incomplete", "discarded", "Alice", "Discarded", "By Alice"),
+        ("incomplete", "discarded", "", "Discarded", "By a call of the API"),
+        ("incomplete", "superseded", "", "Held, then replaced", "Nobody was removed by it"),
+        ("complete", "released", "Alice", "Done", ""),
+    ],
+)
+def test_a_sync_that_was_held_says_what_became_of_it(status: str, outcome: str, by: str, words: str, why: str) -> None:
+    hold = Hold(guard_pct=25, removing=61, people=100, outcome=outcome, decided_by=by)
+    state = describe_sync(sync=sync(status=status), hold=hold)
+    assert (state.words, state.why.replace("\N{NO-BREAK SPACE}", " ")) == (words, why)
+
+
 def test_a_settled_segment_says_when_its_last_sync_was(make_segment: MakeSegment) -> None:
     segment = make_segment("A")
     assert describe_last_sync(segment=segment).words == "One-time ·"
@@ -154,7 +179,8 @@ def test_the_first_list_that_holds_anyone_is_shown(harbour: Project, make_segmen
     shown = make_segment("A", removed=2, warned=1).last_sync
     assert shown is not None
     SyncReject.objects.create(sync=shown, severity=2, position=1, member="x", code="phone", reason="No phone.")
-    assert report.choose_tab(shown, wanted="") == "removed"
-    assert report.choose_tab(shown, wanted="left-out") == "left-out"
-    assert report.choose_tab(shown, wanted="rejected") == "removed"
+    tabs = report.list_tabs(shown)
+    assert report.choose_tab(tabs, wanted="") == "removed"
+    assert report.choose_tab(tabs, wanted="left-out") == "left-out"
+    assert report.choose_tab(tabs, wanted="rejected") == "removed"
     assert Profile.objects.filter(project=harbour).count() == 0
