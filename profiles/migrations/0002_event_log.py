@@ -26,8 +26,17 @@ CREATE TABLE event_default PARTITION OF event DEFAULT;
 -- which transaction wrote a batch, so that readers of the outbox pass no batch that is not visible yet
 ALTER TABLE event_batch ADD COLUMN transaction xid8 NOT NULL DEFAULT pg_current_xact_id();
 CREATE INDEX event_batch_outbox ON event_batch (transaction, id);
+-- and which one taught an id, so that whoever looked people up meanwhile finds what it may have missed
+ALTER TABLE profile_alias ADD COLUMN transaction xid8 NOT NULL DEFAULT pg_current_xact_id();
+CREATE INDEX profile_alias_learnt ON profile_alias (transaction);
 -- profiles are rewritten in place where a page has room
 ALTER TABLE profile SET (fillfactor = 95);
+"""
+
+UNMAKE_EVENT = """
+DROP TABLE event;
+ALTER TABLE event_batch DROP COLUMN transaction;
+ALTER TABLE profile_alias DROP COLUMN transaction;
 """
 
 
@@ -43,6 +52,6 @@ class Migration(migrations.Migration):
     dependencies = [("profiles", "0001_initial")]
 
     operations = [
-        migrations.RunSQL(MAKE_EVENT, "DROP TABLE event; ALTER TABLE event_batch DROP COLUMN transaction;"),
+        migrations.RunSQL(MAKE_EVENT, UNMAKE_EVENT),
         migrations.RunPython(make_first_partitions, migrations.RunPython.noop),
     ]

@@ -6,7 +6,7 @@ from django.db import migrations
 class Migration(migrations.Migration):
     """Keep the bodies outside the rows, uncompressed."""
 
-    dependencies = [("integrations", "0002_initial")]
+    dependencies = [("integrations", "0001_initial")]
 
     operations = [
         migrations.RunSQL(
