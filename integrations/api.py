@@ -89,6 +89,8 @@ class MixpanelConnection(APIView):
         """Set its rules. What is not named stays as it is."""
         given = ConnectionSerializer(data=request.data)
         given.is_valid(raise_exception=True)
+        if unknown := sorted(set(request.data) - set(given.fields)):
+            raise serializers.ValidationError({key: ["There is no such rule. Nothing was changed."] for key in unknown})
         rules = given.validated_data
         if rules.get("late_after_minutes") is not None:
             message = "This rule is not available in this version. Only null is taken."

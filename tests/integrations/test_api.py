@@ -95,6 +95,10 @@ def test_the_guard_is_set_and_kept_through_calls(mixpanel: Partner) -> None:
     assert api.put(CONNECTION, {}, content_type="application/json").status_code == 200
     facts = api.get(CONNECTION).json()
     assert (facts["state"], facts["mass_removal_guard_pct"]) == ("connected", 25)
+    answer = api.put(CONNECTION, {"mass_removal_guard_pct": 30, "mass_removal_gaurd": 5}, content_type="application/json")
+    assert (answer.status_code, "mass_removal_gaurd" in answer.content.decode()) == (400, True)
+    assert api.put(CONNECTION, api.get(CONNECTION).json(), content_type="application/json").status_code == 200
+    assert api.get(CONNECTION).json()["mass_removal_guard_pct"] == 25
     answer = api.put(CONNECTION, {"mass_removal_guard_pct": 101}, content_type="application/json")
     assert "A whole number from 0 to 100, or null to hold nothing." in answer.json()["error"]["message"]
     assert api.put(CONNECTION, {"mass_removal_guard_pct": None}, content_type="application/json").status_code == 200
