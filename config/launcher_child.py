@@ -108,8 +108,7 @@ class Child:
                 **credentials,
             )
             lock.seek(0)
-            lock.truncate()
-            lock.write(str(self.pid).encode())
+            lock.write(f"{self.pid:<12}".encode())  # of one length: whoever reads it meanwhile finds the old or the new
         self.started_at = time.monotonic()
 
     def _open_lock(self) -> IO[bytes]:

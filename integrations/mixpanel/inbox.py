@@ -347,7 +347,7 @@ def replay(*, sync: Sync, now: datetime) -> Sync:
 
 def _require_whole(sync: Sync) -> None:
     """Raise CannotReplay for a list whose replay would do harm: it would take the place of a better one."""
-    if sync.status != Sync.Status.COMPLETE:
+    if sync.members_pages is None or sync.pages_failed > 0 or sync.numbers_applied < sync.members_pages:
         raise CannotReplay("This list never came in whole. Let Mixpanel sync the whole cohort again.")
     coming = Sync.objects.filter(cohort_id=sync.cohort_id, kind=Sync.Kind.FULL, finished_at=None, pk__gt=sync.pk)
     if coming.filter(status__in=[Sync.Status.RECEIVING, Sync.Status.APPLYING]).exists():
