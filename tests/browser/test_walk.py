@@ -1,0 +1,100 @@
+"""Every page, with and without anything on it, light and dark, wide and narrow."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.installation import PASSWORD, STRANGER, Place, Site
+from tests.browser.visitor import Ear, find_faults_in_every_form
+
+pytestmark = pytest.mark.browser
+
+
+def _sync(place: Place, status: str) -> str:
+    asked = "SELECT id, segment_id FROM sync WHERE project_id = %(project)s AND status = %(status)s ORDER BY rejected DESC, id"
+    found = place.rows(asked, status=status)[0]
+    part = f"{found['segment_id']}/" if found["segment_id"] else ""
+    return f"segments/{part}syncs/{found['id']}/"
+
+
+def _without_segment(place: Place) -> str:
+    found = place.rows("SELECT id FROM sync WHERE project_id = %(project)s AND segment_id IS NULL")[0]
+    return f"segments/syncs/{found['id']}/"
+
+
+PATHS: dict[str, Callable[[Place], str]] = {
+    "segments": lambda _: "segments/",
+    "segments of a state": lambda _: "segments/?state=failed",
+    "segments that there are none of": lambda _: "segments/?q=nothing&state=failed",
+    "a segment": lambda place: f"segments/{place.segment_id()}/",
+    "a segment with a sync opened": lambda place: f"segments/{place.segment_id()}/?open={place.last_sync()}",
+    "a segment with a long name": lambda place: f"segments/{place.segment_id('long')}/",
+    "a segment whose sync runs": lambda place: f"segments/{place.segment_id('running')}/",
+    "the people of a segment": lambda place: f"segments/{place.segment_id()}/people/",
+    "a person who is not there": lambda place: f"segments/{place.segment_id()}/people/?q=nobody",
+    "deleting a segment": lambda place: f"segments/{place.segment_id()}/delete/",
+    "all syncs": lambda _: "segments/syncs/",
+    "syncs of a state that there are none of": lambda _: "segments/syncs/?status=held",
+    "a sync that is whole": lambda place: _sync(place, "complete"),
+    "a sync whose members were rejected": lambda place: _sync(place, "complete") + "?show=rejected",
+    "a sync that is not whole": lambda place: _sync(place, "incomplete"),
+    "a sync that failed": lambda place: _sync(place, "failed"),
+    "a sync that runs": lambda place: _sync(place, "receiving"),
+    "a sync of no segment": _without_segment,
+    "a person": lambda _: "profiles/shop-1000/",
+    "the connection": lambda _: "connection-summary/",
+    "settings": lambda _: "settings/project/",
+    "settings, making a passcode": lambda _: "settings/project/passcodes/?new",
+    "settings, calls refused": lambda _: "settings/project/?calls=refused&live=0",
+}
+EMPTY = ("segments", "all syncs", "the connection", "settings", "settings, making a passcode")
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_a_page_with_data_is_accessible_and_fits_in_every_form(name: str, site: Site, visit: Visit) -> None:
+    page = visit()
+    page.goto(site.full.at(PATHS[name](site.full)))
+    assert find_faults_in_every_form(page) == {}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_page_without_data_is_accessible_and_fits_in_every_form(name: str, site: Site, visit: Visit) -> None:
+    page = visit()
+    page.goto(site.empty.at(PATHS[name](site.empty)))
+    assert find_faults_in_every_form(page) == {}
+
+
+def test_the_pages_of_an_account_are_accessible_and_fit_in_every_form(site: Site, visit: Visit, page: Page, ear: Ear) -> None:
+    page.goto(f"{site.url}/sign-in/")
+    assert find_faults_in_every_form(page) == {}
+    page.get_by_label("E-mail address").fill("nobody@harbour.example")
+    page.get_by_label("Password", exact=True).fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert find_faults_in_every_form(page) == {}
+
+    alices = visit()
+    alices.goto(f"{site.url}/password/")
+    alices.get_by_label("Password you have now").fill("not this")
+    alices.get_by_label("New password", exact=True).fill("1234")
+    alices.get_by_label("New password again").fill("4321")
+    alices.get_by_role("button", name="Change password").click()
+    expect(alices.locator(".errorlist")).not_to_have_count(0)
+    assert find_faults_in_every_form(alices) == {}
+
+    ear.forgive("status of 404")
+    alices.goto(f"{site.url}/p/{site.full.project_id}/segments/999999/")
+    expect(alices.get_by_role("heading", name="Nothing is here")).to_be_visible()
+    assert find_faults_in_every_form(alices) == {}
+
+
+def test_somebody_in_no_project_is_told_what_to_do(site: Site, page: Page) -> None:
+    site.make_stranger()
+    page.goto(f"{site.url}/sign-in/")
+    page.get_by_label("E-mail address").fill(STRANGER)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="You are in no project yet")).to_be_visible()
+    assert find_faults_in_every_form(page) == {}
