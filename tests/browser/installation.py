@@ -13,7 +13,7 @@ from tests.faults.tree import Tree, wait_until
 from tests.sender import CART, Sender, page
 from tests.web import BASE
 
-EMAIL, STRANGER = "alice@harbour.example", "zoe@harbour.example"
+EMAIL, OPERATOR = "alice@harbour.example", "zoe@harbour.example"
 PASSWORD = "a-long-winter-of-lists"
 # The two commands in one process: each takes a second to start.
 MAKE_PROJECT = """
@@ -25,10 +25,10 @@ facts = json.loads(said.getvalue())
 call_command("create_user", {1}, "--project", facts["project_id"], "--role", "admin", "--name", "Alice", stdout=io.StringIO())
 print(json.dumps(facts))
 """
-MAKE_STRANGER = """
+MAKE_OPERATOR = """
 import sys
 from profiles.models import User
-User.objects.create_user({0}, sys.stdin.read(), name="Zoë")
+User.objects.create_superuser({0}, sys.stdin.read(), name="Zoë")
 """
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -98,9 +98,9 @@ class Site:
         for sender in self._senders:
             sender.close()
 
-    def make_stranger(self) -> None:
-        """Make an account of somebody who is in no project."""
-        self._python(MAKE_STRANGER, STRANGER)
+    def make_operator(self) -> None:
+        """Make an account of somebody who runs the installation and is in no project."""
+        self._python(MAKE_OPERATOR, OPERATOR)
 
     def _python(self, code: str, *arguments: str) -> str:
         """Run code of the product with a password on its standard input; return what it prints."""
@@ -142,7 +142,8 @@ class Site:
         database = self.tree.connect()
         database.execute(POISON)
         try:
-            mixpanel.send(page("members", [*people[:5], {"mixpanel_distinct_id": "poison"}], session_id="s2", **trial))
+            for number, members in enumerate((people[:2], [*people[2:5], {"mixpanel_distinct_id": "poison"}]), 1):
+                mixpanel.send(page("members", members, number=number, of=2, session_id="s2", **trial))
             place.applied()
         finally:
             database.execute(ANTIDOTE)

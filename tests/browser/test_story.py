@@ -119,12 +119,16 @@ def test_a_cohort_becomes_a_segment_and_follows_mixpanel_without_a_reload(site: 
     expect(segments.locator("#properties")).to_contain_text("Bangalore")
     check(segments)
 
-    # who comes and who goes, seen on the page of the segment
-    segments.goto(place.at(f"segments/{place.segment_id()}/"))
+    # who comes, seen in the list; who goes, seen on the page of the segment
+    segments.goto(place.at("segments/"))
     segments.evaluate(MARK)
     _post(place, passcode, "add_members")
+    expect(row.get_by_role("cell", name="4", exact=True)).to_be_visible()
+    assert segments.evaluate(STAYED)
+    link.click()
     expect(_figure(segments, "Size now")).to_have_text("4")
     expect(segments.get_by_role("table", name="People who joined this segment last")).to_contain_text("chen@example.com")
+    segments.evaluate(MARK)
     _post(place, passcode, "remove_members")
     expect(_figure(segments, "Size now")).to_have_text("3")
     expect(_figure(segments, "Added today")).to_have_text("4")
@@ -150,7 +154,7 @@ def test_the_test_cohort_is_sent_reported_and_removed_by_buttons(site: Site, vis
     page = visit()
     page.goto(place.at("settings/project/"))
     page.evaluate(MARK)
-    page.get_by_role("main").get_by_role("button", name="Send test cohort").first.click()
+    page.get_by_role("button", name="Send test cohort").click()
     result = page.locator("#test")
     expect(result).to_contain_text("3 people arrived: 3 became new profiles, 0 matched profiles that were there.")
     expect(page.locator("#calls")).to_contain_text("Muster test cohort")

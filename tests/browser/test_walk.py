@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.browser.installation import PASSWORD, STRANGER, Place, Site
-from tests.browser.visitor import Ear, find_faults_in_every_form
+from tests.browser.installation import OPERATOR, PASSWORD, Place, Site
+from tests.browser.visitor import Ear, find_faults, find_faults_in_every_form
 
 pytestmark = pytest.mark.browser
 
@@ -49,6 +49,7 @@ PATHS: dict[str, Callable[[Place], str]] = {
     "settings, making a passcode": lambda _: "settings/project/passcodes/?new",
     "settings, calls refused": lambda _: "settings/project/?calls=refused&live=0",
 }
+SWAGGERS_OWN = ("color-contrast: ", "heading-order: ", "nested-interactive: ")
 EMPTY = ("segments", "all syncs", "the connection", "settings", "settings, making a passcode")
 
 
@@ -90,11 +91,25 @@ def test_the_pages_of_an_account_are_accessible_and_fit_in_every_form(site: Site
     assert find_faults_in_every_form(alices) == {}
 
 
-def test_somebody_in_no_project_is_told_what_to_do(site: Site, page: Page) -> None:
-    site.make_stranger()
+def test_an_operator_in_no_project_is_told_what_to_do_and_administers(site: Site, page: Page) -> None:
+    site.make_operator()
     page.goto(f"{site.url}/sign-in/")
-    page.get_by_label("E-mail address").fill(STRANGER)
+    page.get_by_label("E-mail address").fill(OPERATOR)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="You are in no project yet")).to_be_visible()
     assert find_faults_in_every_form(page) == {}
+    page.get_by_label("Your account").click()
+    page.get_by_role("link", name="Operators' admin").click()
+    # Django's own pages: that they break no policy is heard
+    page.get_by_role("link", name="Projects").click()
+    page.get_by_role("link", name="Empty Shelf").click()
+    expect(page.get_by_role("heading", level=2, name="Empty Shelf")).to_be_visible()
+
+
+def test_the_page_of_the_api_lists_it_and_is_accessible_but_for_the_ways_of_swagger(site: Site, visit: Visit) -> None:
+    page = visit()
+    page.goto(f"{site.url}/api/docs/")
+    expect(page.locator(".opblock-get").filter(has_text="/api/v1/segments/{segment_id}/members/")).to_be_visible()
+    faults = find_faults(page)
+    assert [each for each in faults if not each.startswith(SWAGGERS_OWN)] == []
