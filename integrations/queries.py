@@ -14,7 +14,7 @@ from profiles.models import Passcode, Project
 from segments.models import Segment, Sync
 
 PARTNER: Final = "mixpanel"
-CALLS_A_PAGE: Final = 50
+CALLS_A_PAGE: Final = 15
 GOOD_BELOW: Final = 400
 
 

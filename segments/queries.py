@@ -40,14 +40,14 @@ CROSS JOIN LATERAL (
 """
 
 # Uses index: event_of_profile
-JOINED_AT = """
-SELECT event.profile_id, max(event.at) FROM event
+JOINED_BY = """
+SELECT DISTINCT ON (event.profile_id) event.profile_id, event.at, sync.id FROM event
 JOIN event_batch batch ON batch.id = event.batch_id
 JOIN sync ON sync.id = batch.source_id AND sync.segment_id = %(segment_id)s
 WHERE event.profile_id = ANY(%(ids)s::bigint[])
     AND event.event_name_id = (SELECT id FROM event_name WHERE project_id = %(project_id)s AND name = %(name)s)
     AND batch.properties ->> 'Action' = 'Added'
-GROUP BY event.profile_id
+ORDER BY event.profile_id, event.at DESC, event.id DESC
 """
 
 # Uses index: sync_of_segment, sync_change_page
@@ -129,10 +129,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class PersonRow:
-    """Someone in a segment; `since` is when they last joined it."""
+    """Someone in a segment; `since` is when they last joined it, `sync_id` the sync that brought them."""
 
     profile: Profile
     since: datetime | None
+    sync_id: int | None
 
 
 def today_in(project: Project, *, now: datetime) -> date:
@@ -219,19 +220,19 @@ def read_days(*, segments: Sequence[Segment], today: date, count: int) -> dict[i
 # ---- people
 
 
-def joined_at(*, segment: Segment, profile_ids: Sequence[int]) -> dict[int, datetime]:
-    """Return when each of these people last joined, {profile id: moment}, from the event log."""
+def joined_by(*, segment: Segment, profile_ids: Sequence[int]) -> dict[int, tuple[datetime, int]]:
+    """Return when each of these people last joined and by which sync, {profile id: (moment, sync id)}, from the event log."""
     if not profile_ids:
         return {}
     asked = {"segment_id": segment.pk, "project_id": segment.project_id, "ids": list(profile_ids), "name": JOIN_EVENT}
-    return dict(run(JOINED_AT, asked).fetchall())
+    return {profile_id: (at, sync_id) for profile_id, at, sync_id in run(JOINED_BY, asked)}
 
 
 def read_people(*, segment: Segment, ids: Sequence[int]) -> list[PersonRow]:
     """Return people of a segment in the order of `ids`; who is no longer there is left out."""
     profiles = Profile.objects.filter(project_id=segment.project_id).in_bulk(list(ids))
-    since = joined_at(segment=segment, profile_ids=ids)
-    return [PersonRow(profiles[each], since.get(each)) for each in ids if each in profiles]
+    joined = joined_by(segment=segment, profile_ids=ids)
+    return [PersonRow(profiles[each], *joined.get(each, (None, None))) for each in ids if each in profiles]
 
 
 def list_people(*, segment: Segment, before: int | None, limit: int) -> tuple[list[PersonRow], int | None]:

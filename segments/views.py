@@ -80,7 +80,7 @@ def _filters(chosen: SegmentFilter, counts: queries.Counts) -> dict[str, Any]:
 
 def _explain_nothing(request: ProjectRequest, chosen: SegmentFilter, counts: queries.Counts) -> dict[str, str]:
     """Say which filters leave no segment, and what each alone would leave."""
-    parts, alone = [], []
+    parts, alone, named = [], [], 0
     if chosen.type:
         parts.append(f"of the type {SegmentType(chosen.type).label}")
     if chosen.state:
@@ -92,7 +92,7 @@ def _explain_nothing(request: ProjectRequest, chosen: SegmentFilter, counts: que
         named = narrow(project=request.project, chosen=SegmentFilter(search=chosen.search)).count()
         alone.append(f"{named:,} {'is' if named == 1 else 'are'} named “{chosen.search}”")
     explained = {"title": f"No segment is {' and '.join(parts)}", "text": ", ".join(alone) + "." if len(alone) > 1 else ""}
-    if chosen.search and (chosen.state or chosen.type):
+    if named:  # leaving the other filters out would show some
         explained |= {"action": f"Show those named “{chosen.search}”", "query": SegmentFilter(search=chosen.search).query()}
     return explained
 

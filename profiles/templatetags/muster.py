@@ -106,7 +106,8 @@ def _moment(then: datetime, *, now: datetime) -> str:
 
 
 def _relative(then: datetime, *, now: datetime) -> str:
-    seconds = int((now - then).total_seconds() // 1)
+    # in UTC: between two local times Python counts what the clocks show, an hour off where they were changed meanwhile
+    seconds = int((now.astimezone(UTC) - then.astimezone(UTC)).total_seconds() // 1)
     if 0 <= seconds < 5:  # noqa: PLR2004  what takes longer to read than to pass
         return "just now"
     if abs(seconds) >= 3600:  # noqa: PLR2004  an hour

@@ -19,6 +19,11 @@
     if (size >= 1e6) return `${+(size / 1e6).toFixed(1)}M`;
     return size >= 1000 ? `${+(size / 1000).toFixed(1)}k` : String(size);
   };
+  // the next figure that reads well: 55 is 60, 48 is 50
+  const ceiling = (n) => {
+    const unit = 10 ** Math.floor(Math.log10(Math.max(n, 1)));
+    return unit * [1, 1.5, 2, 3, 4, 5, 6, 8, 10].find((each) => each * unit >= n && Number.isInteger(each * unit));
+  };
   const every = (days, step) => (i) => (days.length - 1 - i) % step === 0;
 
   const base = () => ({
@@ -42,6 +47,7 @@
   const KINDS = {
     // size as a line; below it, on the same days, who came (up) and who left (down)
     trend: (d) => {
+      const most = ceiling(Math.max(...d.added, ...d.removed, 1)); // a day, either way
       const step = d.step || (d.days.length > 45 ? 14 : d.days.length > 10 ? 7 : 1); // a label a week
       return {
         ...base(),
@@ -54,7 +60,7 @@
             axisLabel: { interval: every(d.days, step) },
           }),
         ],
-        yAxis: [yAxis({ scale: true }), yAxis({ gridIndex: 1, splitNumber: 2, splitLine: { show: false } })],
+        yAxis: [yAxis({ scale: true }), yAxis({ gridIndex: 1, min: -most, max: most, interval: most, splitLine: { show: false } })],
         tooltip: {
           ...base().tooltip,
           formatter: ([{ dataIndex: i }]) => `${d.days[i]}\nSize  ${count(d.size[i])}\nAdded  +${count(d.added[i])}\nRemoved  −${count(d.removed[i])}`,

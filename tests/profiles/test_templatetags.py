@@ -94,6 +94,12 @@ def test_a_time_is_told_as_people_tell_it(ago: timedelta, words: str) -> None:
     assert muster.describe_time(value=NOW - ago, now=NOW) == words
 
 
+def test_a_change_of_the_clocks_makes_nothing_an_hour_older() -> None:
+    before = datetime(2026, 3, 8, 6, 59, tzinfo=UTC)  # 01:59 in New York; the next minute is 03:00
+    with timezone.override(ZoneInfo("America/New_York")):
+        assert muster.describe_time(value=before, now=before + timedelta(minutes=2)) == "2 min ago"
+
+
 @pytest.mark.parametrize(
     ("form", "words"),
     [("moment", "Today, 14:28"), ("day", "24 Nov"), ("clock", "14:28"), ("seconds", "14:28:00")],

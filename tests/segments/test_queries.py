@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from profiles.models import Alias, Profile, Project
 from segments import queries, statistics
 from segments.filters import SORTS, SegmentFilter
-from segments.models import Cohort, Segment, SegmentDay
+from segments.models import Cohort, Segment, SegmentDay, Sync
 from tests.cast import Partner
 from tests.segments.conftest import NOW, MakePeople, MakeSegment, open_sync
 
@@ -147,20 +147,23 @@ def test_people_are_found_by_exactly_their_ids_or_their_address(
     assert out.pk
 
 
-def test_since_is_the_last_time_that_someone_joined(mixpanel: Partner) -> None:
+def test_since_is_the_last_time_that_someone_joined_and_names_the_sync_that_brought_them(mixpanel: Partner) -> None:
     mixpanel.members("ann", "ben")
     mixpanel.apply()
     segment = Segment.objects.get(project=mixpanel.project)
-    first = {row.profile.identity: row.since for row in queries.list_people(segment=segment, before=None, limit=9)[0]}
+    first = {row.profile.identity: row for row in queries.list_people(segment=segment, before=None, limit=9)[0]}
     mixpanel.remove("ann", session="s2")
     mixpanel.apply()
     mixpanel.add("ann", session="s3")
     mixpanel.apply()
-    again = {row.profile.identity: row.since for row in queries.list_people(segment=segment, before=None, limit=9)[0]}
+    again = {row.profile.identity: row for row in queries.list_people(segment=segment, before=None, limit=9)[0]}
     assert again["ben"] == first["ben"]
-    assert again["ann"] is not None
-    assert first["ann"] is not None
-    assert again["ann"] > first["ann"]
+    assert again["ann"].since is not None
+    assert first["ann"].since is not None
+    assert again["ann"].since > first["ann"].since
+    brought = {sync.pk: sync.session_id for sync in Sync.objects.filter(segment=segment)}
+    assert {name: brought[row.sync_id or 0] for name, row in first.items()} == {"ann": "session-1", "ben": "session-1"}
+    assert {name: brought[row.sync_id or 0] for name, row in again.items()} == {"ann": "s3", "ben": "session-1"}
     assert [row.profile.identity for row in queries.sample_people(segment=segment, limit=2)] == ["ann", "ben"]
 
 

@@ -88,6 +88,9 @@ def test_filters_that_leave_nothing_are_named(as_mara: Client, harbour: Project,
     assert "No segment is held and named “gold”" in shown
     assert "1 is held, 1 is named “gold”." in shown
     assert "Show those named “gold”" in shown
+    shown = text(as_mara, at("segments", harbour) + "?q=zebra&state=held")
+    assert "1 is held, 0 are named “zebra”." in shown
+    assert "Show those" not in shown
 
 
 @pytest.mark.parametrize(
