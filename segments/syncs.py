@@ -111,6 +111,14 @@ WITH ended AS (
 UPDATE sync_change SET held = NULL FROM ended WHERE sync_change.sync_id = ended.id AND held IS NOT NULL
 """
 
+# Uses index: sync, cohort and segment primary keys
+SHOW_AS_LAST = """
+UPDATE segment SET last_sync_id = sync.id,
+    sync_mode = CASE WHEN sync.kind = 'diff' AND last_sync_id IS NOT NULL THEN 'dynamic' ELSE sync_mode END
+FROM sync JOIN cohort ON cohort.id = sync.cohort_id
+WHERE sync.id = %(sync_id)s AND segment.id = cohort.segment_id AND coalesce(last_sync_id, 0) < sync.id
+"""
+
 # Uses index: sync_open
 CLOSE_STALE = """
 UPDATE sync SET status = 'incomplete' WHERE status = 'receiving' AND last_page_at < %(before)s
@@ -229,6 +237,11 @@ def settle(*, sync_id: int, now: datetime) -> None:
 def close_list(*, sync: Sync, now: datetime) -> None:
     """Close a full list of which all pages are in and applied."""
     run(CLOSE_LIST, {"sync_id": sync.pk, "now": now})
+
+
+def show_as_last(*, sync_id: int) -> None:
+    """Let a segment's state be that of a sync of which no page could be applied yet."""
+    run(SHOW_AS_LAST, {"sync_id": sync_id})
 
 
 def end_holds(*, cohort_id: int, outcome: str, now: datetime) -> None:

@@ -212,7 +212,8 @@ class Change:
             segment.sync_mode = Segment.SyncMode.DYNAMIC
         if self.run.action == "members" and (segment.list_sync_id or 0) < self.sync.pk:
             segment.list_sync = self.sync
-        if (segment.last_sync_id or 0) < self.sync.pk:
+        last = segment.last_sync_id or 0
+        if last < self.sync.pk or (last == self.sync.pk and self.sync.pages_applied == 0):
             segment.last_sync = self.sync
             syncs.supersede(sync=self.sync, now=self.now)
         segment.last_sync_at = self.now

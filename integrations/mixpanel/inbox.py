@@ -291,6 +291,7 @@ def note_failure(*, page_id: int, sync_id: int, error: str, now: datetime) -> bo
         row = run(NOTE_FAILURE, parameters).fetchone()
         if row is None or row[0] != Page.State.FAILED:
             return False
+        syncs.show_as_last(sync_id=sync_id)
         run(NOTE_SET_ASIDE, {"sync_id": sync_id})
         syncs.settle(sync_id=sync_id, now=now)
         return True

@@ -12,9 +12,9 @@ from django.conf import settings
 from django.core.cache import cache
 from django.utils import timezone
 
-from integrations.mixpanel import tasks
+from integrations.mixpanel import inbox, tasks
 from integrations.models import Page, PartnerCall
-from segments.models import Cohort, Sync
+from segments.models import Cohort, Segment, Sync
 from tests.cast import Partner
 from tests.sender import page, people
 
@@ -65,6 +65,27 @@ def test_an_error_says_what_failed_and_nothing_of_the_people(mixpanel: Partner, 
     assert "secret" not in Page.objects.get().error
     Page.objects.update(retry_at=None)
     assert mixpanel.story().members == {"poison"}
+
+
+def test_a_sync_of_which_nothing_could_be_applied_is_the_state_of_its_segment(
+    mixpanel: Partner, ledgers: psycopg.Connection[Any]
+) -> None:
+    assert mixpanel.members("a", "b").status == 200
+    mixpanel.apply()
+    assert mixpanel.members("a", "poison", session_id="two").status == 200
+    with _poisoned(ledgers):
+        for _ in range(settings.PAGE_MAX_ATTEMPTS):
+            Page.objects.update(retry_at=None)
+            mixpanel.apply()
+    failed = Sync.objects.get(session_id="two")
+    segment = Segment.objects.get(project=mixpanel.project)
+    assert (failed.status, segment.last_sync_id, segment.size) == ("failed", failed.pk, 2)
+    assert inbox.retry(sync=failed, now=timezone.now()) == 1
+    story = mixpanel.story()
+    assert (story.members, story.statuses) == ({"a", "poison"}, ["complete", "complete"])
+    assert mixpanel.add("c", session="three").status == 200
+    assert mixpanel.story().statuses == ["complete"] * 3
+    assert Segment.objects.get(pk=segment.pk).sync_mode == "dynamic"
 
 
 def test_whoever_finds_the_lane_taken_leaves(mixpanel: Partner, ledgers: psycopg.Connection[Any]) -> None:
