@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from integrations.mixpanel import protocol
 from integrations.mixpanel.inbox import Waiting
+from integrations.mixpanel.members import Reject, read_members, read_stored, read_values
 from profiles.person import IDENTITY, MIXPANEL, Person, together
 from segments.models import SyncReject
 
@@ -33,8 +33,8 @@ class People:
 
     def read_page(self, waiting: Waiting) -> None:
         """Add a page and whom it names."""
-        page = protocol.read_stored(waiting.body)
-        members, rejects = protocol.read_members(page)
+        page = read_stored(waiting.body)
+        members, rejects = read_members(page)
         read = ReadPage(waiting, page.name, page.description, len(page.members))
         number = len(self.pages)
         self.pages.append(read)
@@ -78,9 +78,9 @@ class People:
 
     def _read(self, said: Iterable[Person]) -> None:
         for each in said:
-            if not each.is_read and (left_out := protocol.read_values(each)):
+            if not each.is_read and (left_out := read_values(each)):
                 page = self.pages[each.page]
                 page.rejects += [self._reject(page, value, SyncReject.Severity.WARNED) for value in left_out]
 
-    def _reject(self, page: ReadPage, reject: protocol.Reject, severity: SyncReject.Severity) -> SyncReject:
+    def _reject(self, page: ReadPage, reject: Reject, severity: SyncReject.Severity) -> SyncReject:
         return SyncReject(sync_id=self.sync_id, page=page.waiting.number or None, severity=severity, **reject._asdict())
