@@ -1,5 +1,6 @@
 """The API's calls about a connection and about what an admin does with a sync; included under /api/v1/ by config/api.py."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from django.db import transaction
@@ -140,9 +141,15 @@ NOT_HELD = OpenApiResponse(description="The sync is not held, or not any more: t
 DECIDED = {200: api_forms.SyncSerializer, 404: OpenApiResponse(description="There is no such sync."), 409: NOT_HELD}
 
 
-def _facts_of(sync_id: int) -> dict[str, Any]:
-    sync = Sync.objects.get(pk=sync_id)
-    return dict(api_forms.SyncSerializer(api_forms.read_sync_facts([sync])[0]).data)
+def _decide(request: Request, sync_id: int, decision: Callable[..., object]) -> Response:
+    """Carry out what an admin decided about a held sync, and return how the sync stands then."""
+    sync = get_object_or_404(Sync, pk=sync_id, project=project_of(request))
+    try:
+        decision(project=project_of(request), sync_id=sync.pk, by=_name_of(request), now=timezone.now())
+    except removals.NotHeld as error:
+        raise Conflict(str(error)) from error
+    sync.refresh_from_db()
+    return Response(api_forms.SyncSerializer(api_forms.read_sync_facts([sync])[0]).data)
 
 
 class ReleaseSync(APIView):
@@ -153,12 +160,7 @@ class ReleaseSync(APIView):
     @extend_schema(operation_id="sync_release", request=None, responses=DECIDED)
     def post(self, request: Request, sync_id: int) -> Response:
         """Remove whom it was held for, but for those who left or were named again since. Only once: then it is answered 409."""
-        sync = get_object_or_404(Sync, pk=sync_id, project=project_of(request))
-        try:
-            removals.release(project=project_of(request), sync_id=sync.pk, by=_name_of(request), now=timezone.now())
-        except removals.NotHeld as error:
-            raise Conflict(str(error)) from error
-        return Response(_facts_of(sync.pk))
+        return _decide(request, sync_id, removals.release)
 
 
 class DiscardSync(APIView):
@@ -169,12 +171,7 @@ class DiscardSync(APIView):
     @extend_schema(operation_id="sync_discard", request=None, responses=DECIDED)
     def post(self, request: Request, sync_id: int) -> Response:
         """Leave the segment as it is; the sync stays incomplete. Only once: then it is answered 409."""
-        sync = get_object_or_404(Sync, pk=sync_id, project=project_of(request))
-        try:
-            removals.discard(project=project_of(request), sync_id=sync.pk, by=_name_of(request), now=timezone.now())
-        except removals.NotHeld as error:
-            raise Conflict(str(error)) from error
-        return Response(_facts_of(sync.pk))
+        return _decide(request, sync_id, removals.discard)
 
 
 urlpatterns = [

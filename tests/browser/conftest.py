@@ -1,7 +1,6 @@
 """One installation for all browser tests, and browsers that complain of whatever a page does wrong."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from pytest_playwright.pytest_playwright import CreateContextCallback
 
 from tests.browser.installation import Site
 from tests.browser.visitor import PATIENCE, Ear, sign_in
-from tests.faults.tree import Tree
+from tests.faults.tree import running
 
 Visit = Callable[..., Page]
 
@@ -25,23 +24,10 @@ def base_url() -> None:
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A running installation: database, broker, web server, worker and beat."""
-    home: Path = tmp_path_factory.mktemp("site")
-    for folder in (home, *home.parents):
-        if folder.stat().st_mode & 0o001 == 0 and folder.owner() == Path.home().owner():
-            folder.chmod(folder.stat().st_mode | 0o011)  # the database's account walks through it
-    tree = Tree(home)
-    try:
-        for name in ("postgres", "valkey"):
-            tree.start(name)
-        tree.manage("migrate", "--verbosity", "0")
-        tree.manage("collectstatic", "--noinput", "--verbosity", "0")
-        for name in ("web", "worker", "beat"):
-            tree.start(name)
+    with running(tmp_path_factory.mktemp("site")) as tree:
         site = Site(tree)
         yield site
         site.close()
-    finally:
-        tree.stop()
 
 
 @pytest.fixture

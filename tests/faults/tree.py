@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +142,22 @@ class Tree:
         waiting = "SELECT count(*) AS n FROM page WHERE project_id = %(project)s AND state = 0"
         wait_until(lambda: ledger.rows(waiting)[0]["n"] == 0, what="all pages to be applied")
         return ledger
+
+
+@contextmanager
+def running(home: Path) -> Iterator[Tree]:
+    """Run an installation in a folder, whose parents are opened as far as the database's account needs it."""
+    for folder in (home, *home.parents):
+        if folder.stat().st_mode & 0o001 == 0 and folder.owner() == Path.home().owner():
+            folder.chmod(folder.stat().st_mode | 0o011)
+    tree = Tree(home)
+    try:
+        for name in ("postgres", "valkey"):
+            tree.start(name)
+        tree.manage("migrate", "--verbosity", "0")
+        tree.manage("collectstatic", "--noinput", "--verbosity", "0")
+        for name in ("web", "worker", "beat"):
+            tree.start(name)
+        yield tree
+    finally:
+        tree.stop()
