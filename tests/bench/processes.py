@@ -46,8 +46,15 @@ def tree(root: int) -> dict[int, _Process]:
 
 
 def cpu_seconds(root: int) -> float:
-    """Return the CPU that a tree of processes has used, its children that have ended included."""
-    return sum(process.children_ended + _clock(pid) for pid, process in tree(root).items())
+    """Return the CPU that a tree of processes has used, its children that have ended included.
+
+    A process that ends while it is looked at would be missing from both: then the tree is looked at again.
+    """
+    while True:
+        before = tree(root)
+        used = sum(process.children_ended + _clock(pid) for pid, process in before.items())
+        if tree(root).keys() == before.keys():
+            return used
 
 
 def _clock(pid: int) -> float:
