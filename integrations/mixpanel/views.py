@@ -1,7 +1,6 @@
 """The webhook and its handshake: authenticate, read, store, wake a worker, answer. What a page means is not known here."""
 
 import time
-from codecs import BOM_UTF8
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial, wraps
@@ -16,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from integrations import connection
-from integrations.mixpanel import inbox, protocol, tasks
+from integrations.mixpanel import inbox, protocol, strict_json, tasks
 from integrations.mixpanel.protocol import Page, Refused
 from profiles import throttle
 from profiles.bodies import drain
@@ -145,7 +144,7 @@ def connect(call: Call) -> HttpResponse:
     call.action = None
     body = _body(call.request)
     try:
-        details = msgspec.json.decode(body.removeprefix(BOM_UTF8))
+        details = msgspec.json.decode(body.removeprefix(strict_json.BOM))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, "not_json", "The body is not JSON. Send project_id, passcode and region.") from error
     if not isinstance(details, dict):

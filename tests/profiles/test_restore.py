@@ -1,34 +1,13 @@
 """After a restore into a younger cluster readers of the outbox lose nothing."""
 
 import pytest
-from django.db import connection, transaction
-from django.utils import timezone
-from pyroaring import BitMap64
+from django.db import connection
 
-from profiles import events, outbox, restore
+from profiles import restore
 from profiles.models import Project
+from tests.profiles.counted import raise_event, read
 
 AHEAD = 9_000_000_000
-
-
-def raise_event(project: Project, number: int) -> None:
-    events.raise_for_all(
-        project_id=project.pk,
-        name="Counted",
-        profile_ids=BitMap64([number]),
-        properties={"number": number},
-        source="test",
-        source_id=None,
-        at=timezone.now(),
-    )
-
-
-def read(reader: str, limit: int = 100) -> list[int]:
-    with transaction.atomic():
-        batches = outbox.read_batches(reader=reader, limit=limit)
-        if batches:
-            outbox.move_on(reader=reader, batch=batches[-1])
-    return [batch.properties["number"] for batch in batches if batch.event_name == "Counted"]
 
 
 def run(statement: str) -> None:
