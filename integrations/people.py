@@ -83,11 +83,14 @@ def resolve(
             outcome.updated |= _update(people=people, known=known, hear=hear, source=source, source_id=source_id, now=now)
             outcome.made_before |= known.ours
         learnt, moved = _links(people, known, outcome.ids)
-        learn_mixpanel_ids(project_id=project.pk, pairs=learnt, losing=moved.values())
+        knows_all = learn_mixpanel_ids(project_id=project.pk, pairs=learnt, losing=moved.values())
         if moved:
             merge.note_moved_ids(project_id=project.pk)
         if moved and any(person.identity in moved for person in people if not person.identified):
             continue  # somebody was found by an id that has led elsewhere since
+        if not knows_all:
+            trust_said = False  # what was just written as said last is not all true yet
+            continue
         others = merge.learnt_since(project_id=project.pk, horizon=horizon, mixpanel_ids=made)
         late = merge.find_late_twins(project_id=project.pk, pairs=learnt | others)
         if not late:

@@ -121,7 +121,8 @@ SELECT coalesce(array_agg(o) FILTER (WHERE differs), '{}') FROM known
 """
 
 # Uses index: profile_alias primary key, profile primary key. Only what differs comes here: ON CONFLICT locks and logs rows
-# even when nothing changes. Whoever loses an id has to be looked at again when that id is said of them the next time.
+# even when nothing changes. Whoever loses an id has to be looked at again when that id is said of them the next time; so
+# an id is taken from nobody but those it was seen to lead to.
 LEARN_MIXPANEL_IDS = """
 WITH losing AS (
     UPDATE profile SET said = NULL WHERE id = ANY(%(losing)s) AND said IS NOT NULL
@@ -132,6 +133,7 @@ FROM ROWS FROM (json_array_elements_text(%(values)s), json_array_elements_text(%
 ORDER BY value COLLATE "C"
 ON CONFLICT (project_id, kind, value) DO UPDATE
     SET profile_id = EXCLUDED.profile_id, transaction = pg_current_xact_id()
+    WHERE profile_alias.profile_id = ANY(%(losing)s) OR profile_alias.profile_id = EXCLUDED.profile_id
 """
 
 _NULL: Final = "\\N"
@@ -277,8 +279,13 @@ def update_people(*, said: Mapping[int, Person], source: str, source_id: int | N
     return set(fetch_one(UPDATE_PEOPLE, parameters)[0])
 
 
-def learn_mixpanel_ids(*, project_id: int, pairs: Mapping[str, int], losing: Collection[int]) -> None:
-    """Remember that each Mixpanel id leads to its profile from now on; `losing` are the profiles it led to before."""
-    if pairs:
-        learnt = {"values": as_json(list(pairs)), "profile_ids": as_json(list(pairs.values()))}
-        run(LEARN_MIXPANEL_IDS, {"project_id": project_id, "losing": list(losing), **learnt})
+def learn_mixpanel_ids(*, project_id: int, pairs: Mapping[str, int], losing: Collection[int]) -> bool:
+    """Remember that each Mixpanel id leads to its profile from now on; `losing` are the profiles it led to before.
+
+    Return whether all of them do: another worker may have learnt one for somebody else meanwhile, and must be seen first.
+    """
+    if not pairs:
+        return True
+    learnt = {"values": as_json(list(pairs)), "profile_ids": as_json(list(pairs.values()))}
+    done = run(LEARN_MIXPANEL_IDS, {"project_id": project_id, "losing": list(losing), **learnt})
+    return done.rowcount == len(pairs)

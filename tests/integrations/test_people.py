@@ -177,3 +177,26 @@ def test_a_session_that_began_with_new_people_finds_those_who_are_known(mixpanel
     (sync,) = mixpanel.story().syncs
     assert (sync["created"], sync["matched"], sync["status"]) == (202, 7, "complete")
     assert mixpanel.ledger.identities() == {f"u{n}" for n in range(5)} | {f"n{n}" for n in range(203)} - {"n200"}
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_of_two_workers_who_learn_one_id_at_once_neither_is_believed_to_have_it_for_good(
+    mixpanel: Partner, attempt: int
+) -> None:
+    sides = {"one": "u", "two": "v"}
+    lists = {
+        cohort: [{"$CleverTap_user_id": f"{side}{n}", "mixpanel_distinct_id": f"d{n}"} for n in range(COUNT)]
+        for cohort, side in sides.items()
+    }
+
+    def send(cohort: str, session: str) -> None:
+        assert mixpanel.send(page("members", lists[cohort], cohort_id=cohort, session_id=f"{cohort} {session}")).status == 200
+
+    for cohort in sorted(sides, reverse=bool(attempt % 2)):
+        send(cohort, "first")
+    _apply_side_by_side(mixpanel)
+    for session, cohort in enumerate(["one", "two", "one"]):
+        send(cohort, str(session))
+        mixpanel.apply()
+        led_to = Alias.objects.filter(project=mixpanel.project, kind=Alias.Kind.MIXPANEL, value__startswith="d")
+        assert {*led_to.values_list("profile__identity", flat=True)} == {f"{sides[cohort]}{n}" for n in range(COUNT)}
