@@ -6,6 +6,7 @@ The first of the two transactions of an apply; each of its statements commits by
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from django.db import IntegrityError, transaction
 
@@ -16,6 +17,9 @@ from profiles.person import Person
 from profiles.statements import own_people
 from profiles.upsert import Known, MadeMeanwhile, learn_mixpanel_ids, look_up, make_people, update_people
 from segments import membership
+
+# How often to look again because somebody else learnt an id first; whoever is unlucky as often leaves it to them.
+_LOOKS: Final = 10
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ def resolve(
     with what is stored; `expect_new` is a guess that saves a look when it is right.
     """
     outcome = Resolved(0, [])
+    looks = 0
     while True:
         outcome.people_version, horizon = merge.see(project_id=project.pk)
         known = look_up(
@@ -88,7 +93,8 @@ def resolve(
             merge.note_moved_ids(project_id=project.pk)
         if moved and any(person.identity in moved for person in people if not person.identified):
             continue  # somebody was found by an id that has led elsewhere since
-        if not knows_all:
+        if not knows_all and looks < _LOOKS:
+            looks += 1
             trust_said = False  # what was just written as said last is not all true yet
             continue
         others = merge.learnt_since(project_id=project.pk, horizon=horizon, mixpanel_ids=made)

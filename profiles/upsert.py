@@ -122,7 +122,7 @@ SELECT coalesce(array_agg(o) FILTER (WHERE differs), '{}') FROM known
 
 # Uses index: profile_alias primary key, profile primary key. Only what differs comes here: ON CONFLICT locks and logs rows
 # even when nothing changes. Whoever loses an id has to be looked at again when that id is said of them the next time; so
-# an id is taken from nobody but those it was seen to lead to.
+# an id is taken from nobody but those it was seen to lead to, or who are gone.
 LEARN_MIXPANEL_IDS = """
 WITH losing AS (
     UPDATE profile SET said = NULL WHERE id = ANY(%(losing)s) AND said IS NOT NULL
@@ -134,6 +134,7 @@ ORDER BY value COLLATE "C"
 ON CONFLICT (project_id, kind, value) DO UPDATE
     SET profile_id = EXCLUDED.profile_id, transaction = pg_current_xact_id()
     WHERE profile_alias.profile_id = ANY(%(losing)s) OR profile_alias.profile_id = EXCLUDED.profile_id
+        OR NOT EXISTS (SELECT FROM profile WHERE profile.id = profile_alias.profile_id)
 """
 
 _NULL: Final = "\\N"
