@@ -1,8 +1,8 @@
 """The event log: written in batches, each with its rows and its place in the outbox in one transaction."""
 
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
 
 from django.db import connection
 from pyroaring import BitMap64
@@ -10,13 +10,15 @@ from pyroaring import BitMap64
 from profiles.models import EventName
 from profiles.statements import as_json, fetch_one, find_one, run
 
-_INSERT_AT_ONCE = 65_536  # ids handed over in one statement: flat memory whatever the size of the batch
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_INSERT_AT_ONCE: Final = 65_536  # ids handed over in one statement: flat memory whatever the size of the batch
 
 FIND_EVENT_NAME = "SELECT id FROM event_name WHERE project_id = %(project_id)s AND name = %(name)s"
 
 INSERT_BATCH = """
-INSERT INTO event_batch (project_id, event_name_id, properties, source, source_id, profiles, count, at)
-VALUES (%(project_id)s, %(event_name_id)s, %(properties)s::jsonb, %(source)s, %(source_id)s, %(profiles)s, %(count)s, %(at)s)
+INSERT INTO event_batch (project_id, event_name_id, properties, source, source_id, profiles, count, at, rows)
+VALUES (%(project_id)s, %(event_name_id)s, %(properties)s::jsonb, %(source)s, %(source_id)s, %(profiles)s, %(count)s, %(at)s,
+    %(rows)s)
 RETURNING id
 """
 
@@ -66,6 +68,7 @@ def raise_for_all(
         "profiles": profile_ids.serialize(),
         "count": len(profile_ids),
         "at": at,
+        "rows": None,
     }
     batch_id = int(fetch_one(INSERT_BATCH, batch)[0])
     ids = list(profile_ids)
@@ -108,6 +111,7 @@ def record(
         "profiles": BitMap64(profile_id for profile_id, _, _ in found).serialize(),
         "count": len(rows),
         "at": at,
+        "rows": as_json([(profile_id, _microseconds(when), dict(own)) for profile_id, when, own in found]).encode(),
     }
     batch_id = int(fetch_one(INSERT_BATCH, batch)[0])
     run(
@@ -115,6 +119,10 @@ def record(
         {"project_id": project_id, "event_name_id": name_id, "batch_id": batch_id, "events": as_json(rows)},
     )
     return batch_id
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _next_month(day: date) -> date:

@@ -6,11 +6,11 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from profiles.statements import run
+from segments.figures import Reachability
 from segments.models import Cohort, Hold, Segment, Sync, SyncReject
 from segments.queries import Day, PersonRow
 from segments.report import MOST_ERRORS
 from segments.states import FailedPage, find_failed_pages
-from segments.statistics import Reachability
 
 ERRORS_IN_A_LIST: Final = 20
 COUNTS: Final = ("received", "matched", "created", "updated", "added", "removed", "unchanged", "rejected")

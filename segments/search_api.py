@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from profiles.api import Cursor, project_of, refuse
 from profiles.models import Role
-from segments import people_search
+from segments import find
 from segments.audience.values import BadQuery
 
 MAX_QUERY_BYTES: Final = 1024 * 1024
@@ -26,8 +26,7 @@ class TookTooLong(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_code = "too_slow"
     default_detail = (
-        f"The search took longer than {people_search.LONGEST_MS // 1000} s and was ended. "
-        "Ask for a shorter time or for fewer events."
+        f"The search took longer than {find.LONGEST_MS // 1000} s and was ended. Ask for a shorter time or for fewer events."
     )
 
 
@@ -97,7 +96,7 @@ class PeopleSearch(APIView):
             raise TooLarge
         cursor = Cursor(request, name="people search")
         try:
-            found = people_search.search(
+            found = find.search(
                 project=project_of(request),
                 query=request.data,
                 before=None if cursor.after is None else int(cursor.after[0]),
@@ -106,7 +105,7 @@ class PeopleSearch(APIView):
             )
         except BadQuery as error:
             refuse(error.place or "query", error.message)
-        except people_search.TooSlow as error:
+        except find.TooSlow as error:
             raise TookTooLong from error
         facts = {
             "count": found.count,

@@ -15,13 +15,12 @@ from django.db.models import Count, Q
 from profiles.models import Profile, Project
 from profiles.statements import fetch_one, run
 from segments import membership
+from segments.figures import Bar, Breakdown, Reach, Reachability
 from segments.models import Segment, Sync
 from segments.queries import Day, read_days, today_in
 
 log = structlog.get_logger()
 
-# Above this the answer to one property would keep a person waiting: 200,000 people take about half a second.
-MOST_BY_PROPERTY: Final = 200_000
 FIRST_PROPERTY: Final = "City"
 SPANS: Final = (7, 30, 90)
 _PEOPLE_KNOWN_FOR: Final = 30  # seconds
@@ -52,43 +51,6 @@ grouped AS (SELECT value, count(*) AS people FROM people WHERE value <> '' GROUP
 SELECT value, people, count(*) OVER (), sum(people) OVER ()::bigint FROM grouped
 ORDER BY people DESC, value COLLATE "C" LIMIT %(limit)s
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How many people have an address of a channel."""
-
-    channel: str
-    label: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reachability:
-    """Who can be reached: by each channel there is, and by any of them."""
-
-    size: int
-    any: int
-    channels: tuple[Reach, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """People with a value; the kind says whether they are one value, several others or none."""
-
-    label: str
-    count: int
-    kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Breakdown:
-    """People by the values of a property, most first. `bars` is None where there are too many people to count."""
-
-    property: str
-    properties: tuple[str, ...]
-    total: int
-    bars: tuple[Bar, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +123,14 @@ def count_reachable(*, segment: Segment) -> Reachability:
 
 
 def break_down(*, segment: Segment, wanted: str = "") -> Breakdown:
-    """Count a segment's people by a property: exactly, or not at all when they are too many."""
+    """Count a segment's people by a property."""
     sample = membership.find_people(segment_id=segment.pk, before=None, limit=_SAMPLE)
     rows = run(NAME_PROPERTIES, {"ids": sample, "limit": _PROPERTIES_OFFERED})
     known = [name for (name,) in rows]
     chosen = wanted or next((name for name in (FIRST_PROPERTY, *known) if name in known), "")
     names = tuple(sorted({*known, chosen} - {""}, key=str.casefold))
-    if not chosen or segment.size > MOST_BY_PROPERTY:
-        return Breakdown(property=chosen, properties=names, total=segment.size, bars=None if chosen else ())
+    if not chosen:
+        return Breakdown(property=chosen, properties=names, total=segment.size, bars=())
     ids = list(membership.read_all(segment_id=segment.pk))
     values = run(COUNT_BY_PROPERTY, {"ids": ids, "name": chosen, "limit": _VALUES_SHOWN}).fetchall()
     bars = [Bar(value, people) for value, people, _, _ in values]

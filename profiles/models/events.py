@@ -44,10 +44,18 @@ class EventBatch(models.Model):
     profiles = models.BinaryField()
     count = models.IntegerField()
     at = models.DateTimeField()
+    # Events that do not share their moment and properties: [[profile id, epoch in microseconds, properties], …] as JSON,
+    # until the index has them; the log keeps them.
+    rows = models.BinaryField(null=True)
+    # Whether the index has these events; until then a query reads them here (`segments/index/`).
+    indexed = models.BooleanField(db_default=False)
 
     class Meta:
         db_table = "event_batch"
-        indexes: ClassVar[list[models.Index]] = [models.Index(fields=["source", "source_id"], name="event_batch_source")]
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["source", "source_id"], name="event_batch_source"),
+            models.Index(fields=["project", "id"], name="event_batch_not_indexed", condition=models.Q(indexed=False)),
+        ]
 
     def __str__(self) -> str:
         """Read as a sentence."""

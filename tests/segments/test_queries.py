@@ -186,21 +186,11 @@ def test_people_are_counted_by_a_property_with_the_rest_and_those_who_lack_it(
     segment = make_segment("Cart Drop off", people=people)
     shown = statistics.break_down(segment=segment)
     assert (shown.property, shown.properties, shown.total) == ("City", ("City", "Tier"), 10)
-    assert shown.bars is not None
     assert [(bar.label, bar.count) for bar in shown.bars] == [
         ("Pune", 3), ("Town 0", 1), ("Town 1", 1), ("Town 2", 1), ("Town 3", 1), ("2 others", 2), ("Not set", 1),
     ]  # fmt: skip
     tiers = statistics.break_down(segment=segment, wanted="Tier").bars
-    assert tiers is not None
     assert [(bar.label, bar.count) for bar in tiers] == [("2", 1), ("Not set", 9)]
-
-
-def test_too_many_people_are_not_counted_by_a_property(
-    make_people: MakePeople, make_segment: MakeSegment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    segment = make_segment("Cart Drop off", people=make_people("a", "b", properties={"City": "Pune"}))
-    monkeypatch.setattr(statistics, "MOST_BY_PROPERTY", 1)
-    assert statistics.break_down(segment=segment).bars is None
 
 
 def test_days_begin_when_the_segment_was_made(make_people: MakePeople, make_segment: MakeSegment) -> None:

@@ -16,8 +16,8 @@ from segments.audience.compile import to_sql
 from segments.audience.describe import describe
 from segments.audience.expressions import Expression
 from segments.audience.parse import parse
+from segments.find import looking
 from segments.models import Segment
-from segments.people_search import find_people, people_in
 from tests.segments.audience.oracle import Query, World
 from tests.segments.audience.worlds import NOW, queries, worlds
 
@@ -73,9 +73,8 @@ def translate(query: Query, segments: dict[int, int]) -> Query:
 def holds_for(tree: Expression, project: Project) -> list[tuple[str, Any]]:
     """Return (identity, whether the condition holds) of everybody."""
     zone = ZoneInfo(project.timezone)
-    condition, parameters = to_sql(
-        tree, project_id=project.pk, zone=zone, today=NOW.astimezone(zone).date(), people_in=people_in
-    )
+    with looking(project=project, now=NOW) as finder:
+        condition, parameters = to_sql(tree, project_id=project.pk, zone=zone, today=finder.today, people_in=finder.people_in)
     statement = f"SELECT identity, ({condition}) FROM profile AS person WHERE project_id = %(project_id)s"  # noqa: S608  as the product does
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
@@ -101,8 +100,10 @@ def test_the_database_finds_whom_plain_python_finds(harbour: Project, world: Wor
             rows = holds_for(tree, harbour)
             assert {type(holds) for _, holds in rows} == {bool}  # never NULL: a complement would lose them
             assert {identity for identity, holds in rows if holds} == expected, query
-            found = find_people(project=harbour, tree=tree, before=None, limit=100, now=NOW)
-            assert {person.identity for person in found.people} == expected
-            assert (found.count, found.total, found.last) == (len(expected), len(world.people), None)
+            with looking(project=harbour, now=NOW) as finder:
+                ids = finder.people(tree)
+                people, last = finder.page(ids, limit=100)
+                assert {person.identity for person in people} == expected
+                assert (len(ids), len(finder.everyone()), last) == (len(expected), len(world.people), None)
             assert describe(tree, segments={}).endswith(".")
         transaction.set_rollback(True)

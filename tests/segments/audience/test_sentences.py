@@ -9,7 +9,7 @@ import pytest
 from profiles.models import Project
 from segments.audience.describe import describe
 from segments.audience.parse import parse
-from segments.people_search import find_people
+from segments.find import looking
 from tests.segments.audience.oracle import Person, Query, World
 from tests.segments.audience.test_against_oracle import Everything, store, translate
 from tests.segments.audience.worlds import NOW
@@ -154,6 +154,7 @@ def test_a_query_finds_whom_its_sentence_says(harbour: Project, query: Query, se
     segments = store(WORLD, harbour)
     assert WORLD.find(query) == set(expected.split())
     tree = parse(translate(query, segments), known=Everything())
-    found = find_people(project=harbour, tree=tree, before=None, limit=100, now=NOW)
-    assert {person.identity for person in found.people} == set(expected.split())
+    with looking(project=harbour, now=NOW) as finder:
+        people, _ = finder.page(finder.people(tree), limit=100)
+    assert {person.identity for person in people} == set(expected.split())
     assert describe(tree, segments={segments[each]: name for each, name in NAMES.items()}) == sentence

@@ -1,0 +1,95 @@
+"""The index: what people are and did, stored so that a query is answered without reading the log (ADR 10).
+
+Derived from profiles and the event log and rebuilt from them at any time. Written by `segments/index/` alone.
+"""
+
+from django.db import models
+
+from profiles.models import Project
+
+
+class IndexState(models.Model):
+    """Whether a project's index answers queries. Without a row, and while `zone` is empty, the log itself is asked."""
+
+    project = models.OneToOneField(Project, models.CASCADE, primary_key=True, related_name="+", db_constraint=False)
+    # The time zone whose days the blocks are of.
+    zone = models.CharField(max_length=64, blank=True)
+    # While a rebuild runs: how far it is.
+    days_done = models.IntegerField(default=0)
+    days_all = models.IntegerField(default=0)
+    compacted_at = models.DateTimeField(null=True)
+    built_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "index_state"
+
+    def __str__(self) -> str:
+        """Read as a sentence."""
+        return f"index of {self.project_id}"
+
+
+class EventBlock(models.Model):
+    """Who did an event on a day, or in a month (`is_month`), how often: bit-sliced counts (`index/counts.py`)."""
+
+    pk = models.CompositePrimaryKey("project_id", "event_name_id", "is_month", "day")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    event_name_id = models.BigIntegerField()
+    is_month = models.BooleanField()
+    # The day in the project's time zone; the first one of a month.
+    day = models.DateField()
+    events = models.BigIntegerField()
+    # Properties set, of all events together: what usage counts (partner-sync.md §3).
+    points = models.BigIntegerField()
+    counts = models.BinaryField()
+
+    class Meta:
+        db_table = "event_block"
+
+    def __str__(self) -> str:
+        """Read as a sentence."""
+        return f"{self.events} events of {self.event_name_id} on {self.day}"
+
+
+class EventColumn(models.Model):
+    """The values of one property of the events of a day, in the order of the block's rows (`index/columns.py`)."""
+
+    pk = models.CompositePrimaryKey("project_id", "event_name_id", "property", "day")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    event_name_id = models.BigIntegerField()
+    property = models.TextField(db_collation="C")
+    day = models.DateField()
+    values = models.BinaryField()
+
+    class Meta:
+        db_table = "event_column"
+
+    def __str__(self) -> str:
+        """Name the property."""
+        return self.property
+
+
+class ProfileColumn(models.Model):
+    """The values of one property of people, for 65,536 consecutive profile ids."""
+
+    class Kind(models.IntegerChoices):
+        """What it tells of people."""
+
+        PRESENT = 0, "Who is there"
+        PROPERTY = 1, "A property"
+        CHANNEL = 2, "A channel they can be reached on"
+
+    pk = models.CompositePrimaryKey("project_id", "kind", "property", "chunk")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    kind = models.SmallIntegerField(choices=Kind.choices)
+    property = models.TextField(db_collation="C")
+    chunk = models.IntegerField()
+    # The profiles that have it, a serialised BitMap of low 16 bits, and their values in this order.
+    people = models.BinaryField()
+    values = models.BinaryField(null=True)
+
+    class Meta:
+        db_table = "profile_column"
+
+    def __str__(self) -> str:
+        """Name the property."""
+        return self.property
