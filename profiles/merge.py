@@ -8,7 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import F
+from pyroaring import BitMap64
 
+from profiles.changes import note_changed
 from profiles.models import Profile, Project
 from profiles.statements import as_json, fetch_one, run
 
@@ -114,6 +116,12 @@ FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS pair(old_id, new_id) WHERE 
 MOVE_ALIASES = """
 UPDATE profile_alias SET profile_id = pair.new_id
 FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS pair(old_id, new_id) WHERE profile_alias.profile_id = pair.old_id
+"""
+
+# Uses index: device_token.profile_id
+MOVE_TOKENS = """
+UPDATE device_token SET profile_id = pair.new_id
+FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS pair(old_id, new_id) WHERE device_token.profile_id = pair.old_id
 """
 
 LEAD_FROM_OLD_IDENTITY = """
@@ -223,8 +231,10 @@ def merge_twins(*, project_id: int, pairs: dict[int, int], identities: dict[int,
     run(FILL_GAPS, both)
     run(MOVE_EVENTS, both)
     run(MOVE_ALIASES, both)
+    run(MOVE_TOKENS, both)
     names = [identities[profile_id] for profile_id in old]
     run(LEAD_FROM_OLD_IDENTITY, {"project_id": project_id, "values": names, "ids": new})
     run(NOTE_MERGES, {**both, "project_id": project_id, "identities": names})
     run(DROP_PROFILES, {"old": old})
+    note_changed(project_id=project_id, profile_ids=BitMap64([*old, *new]), updates=0)
     note_moved_ids(project_id=project_id)
