@@ -61,7 +61,7 @@ WHERE profile_id = ANY(%(ids)s::bigint[]) AND project_id = %(project_id)s
 
 # Uses index: event_batch_not_indexed, profile_change_waiting, profile_merge_not_indexed
 FIND_WAITING = """
-SELECT project.id, coalesce(index_state.zone, '') = project.timezone FROM project
+SELECT project.id FROM project
 LEFT JOIN index_state ON index_state.project_id = project.id
 WHERE coalesce(index_state.zone, '') <> project.timezone
     OR EXISTS (SELECT FROM event_batch WHERE project_id = project.id AND NOT indexed)
@@ -70,9 +70,9 @@ WHERE coalesce(index_state.zone, '') <> project.timezone
 """
 
 
-def find_waiting() -> list[tuple[int, bool]]:
-    """Return the projects whose index is behind: (project id, whether it is built at all)."""
-    return list(run(FIND_WAITING, {}).fetchall())
+def find_waiting() -> list[int]:
+    """Return the ids of the projects whose index is behind, or not built."""
+    return [project_id for (project_id,) in run(FIND_WAITING, {})]
 
 
 def compact(*, project: Project, now: datetime) -> bool:

@@ -61,14 +61,14 @@ UNION SELECT DISTINCT profile_id >> %(bits)s FROM device_token WHERE project_id 
 """
 
 
-def rebuild(*, project: Project, now: datetime, say: Callable[[int, int], None] | None = None) -> None:
+def rebuild(*, project: Project, now: datetime, wait: bool = True, say: Callable[[int, int], None] | None = None) -> None:
     """Build or rebuild the index of a project; `say` hears how many days are done, of how many.
 
-    Waits while somebody else writes the index. Killed in the middle it leaves an index that serves as it did before:
+    Waits while somebody else writes the index, or raises state.Held without `wait`. Killed in the middle it leaves an index that serves as it did before:
     exactly, or not at all.
     """
     zone = ZoneInfo(project.timezone)
-    with state.hold(project_id=project.pk, wait=True):
+    with state.hold(project_id=project.pk, wait=wait):
         if not state.is_current(project=project):
             with transaction.atomic():
                 IndexState.objects.update_or_create(project=project, defaults={"zone": ""})
@@ -118,9 +118,8 @@ def _read_day(project: Project, day: date, zone: ZoneInfo) -> Iterator[tuple[int
     connection.ensure_connection()
     with psycopg.ServerCursor(connection.connection, "day_of_index") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
-        for event_name_id, profile_id, batch_id, own in cursor.execute(
-            READ_DAY, {"project_id": project.pk, "first": first, "after": after}
-        ):
+        asked = {"project_id": project.pk, "first": first, "after": after}
+        for event_name_id, profile_id, batch_id, own in cursor.execute(READ_DAY, asked, binary=True):
             if event_name_id != name:
                 if rows.profiles:
                     yield name, rows.block()
