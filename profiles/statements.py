@@ -58,15 +58,17 @@ def copy(statement: LiteralString, rows: str) -> None:
 
 
 @contextmanager
-def one_snapshot() -> Iterator[None]:
-    """Hold a transaction in which every statement sees the database as the first one does.
+def one_snapshot(*, longest_ms: int = 0) -> Iterator[None]:
+    """Hold a transaction in which every statement sees the database as the first one does; 0 is no limit of time.
 
     Within a transaction of somebody else it is theirs that holds, with a look of its own for each statement.
     """
     outermost = not connection.in_atomic_block
     with transaction.atomic():
-        if outermost:
-            run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", {})
+        level = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; " if outermost else ""
+        if outermost or longest_ms:
+            with connection.cursor() as cursor:  # one way to the database and back
+                cursor.execute(f"{level}SET LOCAL statement_timeout = {longest_ms:d}")
         yield
 
 

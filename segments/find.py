@@ -18,7 +18,7 @@ from psycopg.errors import QueryCanceled
 from pyroaring import BitMap64
 
 from profiles.models import Profile, Project
-from profiles.statements import one_snapshot, run
+from profiles.statements import one_snapshot
 from segments import membership
 from segments.audience.compile import SYSTEM_PROPERTIES
 from segments.audience.describe import describe
@@ -249,8 +249,7 @@ def looking(*, project: Project, now: datetime) -> Iterator[Finder]:
     Raises TooSlow.
     """
     try:
-        with one_snapshot():
-            run("SELECT set_config('statement_timeout', %(longest)s, true)", {"longest": str(LONGEST_MS)})
+        with one_snapshot(longest_ms=LONGEST_MS):
             yield Finder(project=project, now=now)
     except OperationalError as error:
         if isinstance(error.__cause__, QueryCanceled):

@@ -97,6 +97,11 @@ def chunks_of(ids: BitMap64) -> dict[int, Lows]:
     return dict(zip(chunks[starts].tolist(), lows, strict=True))
 
 
+def lows_of(ids: BitMap64) -> Lows:
+    """Return the low 16 bits of the ids of one chunk, rising."""
+    return (to_array(ids) & np.uint64(CHUNK_SIZE - 1)).astype(np.uint16)
+
+
 def mask_of(lows: Lows) -> Mask:
     """Return which of the 65,536 ids of a chunk are there."""
     there = np.zeros(CHUNK_SIZE, dtype=np.bool_)

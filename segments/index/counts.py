@@ -100,11 +100,15 @@ class Counts:
     def rows(self) -> Ids:
         """Return each id as often as it counts, rising: the order of a block's rows."""
         ids = to_array(self.people())
-        if len(self.planes) < 2:  # noqa: PLR2004  everybody counts once
+        several = BitMap64.union(BitMap64(), *self.planes[1:])
+        if not several:
             return ids
-        counts = np.zeros(len(ids), dtype=np.int64)
+        # those who count more than once are few: nobody else is looked for
+        places, some = np.searchsorted(ids, to_array(several)), to_array(several)
+        counts = np.ones(len(ids), dtype=np.int64)
+        counts[places] = 0
         for bit, plane in enumerate(self.planes):
-            counts[np.searchsorted(ids, to_array(plane))] += 1 << bit
+            counts[places[np.searchsorted(some, to_array(plane & several))]] += 1 << bit
         return np.repeat(ids, counts)
 
     def leave_out(self, ids: BitMap64) -> None:

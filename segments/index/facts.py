@@ -18,7 +18,7 @@ from segments.index.bitmaps import Mask, from_chunks
 from segments.index.blocks import Block, month_of
 from segments.index.columns import Column, NotHeld, decode, select
 from segments.index.counts import Counts
-from segments.index.people import CHANNEL, PRESENT, PROPERTY, Values, lows_of, read_values
+from segments.index.people import CHANNEL, PRESENT, PROPERTY, Values, read_values
 from segments.log import Log
 
 _POSITIVE: Final = {"not_equals": "equals", "not_in": "in", "is_not_set": "is_set"}
@@ -32,8 +32,7 @@ SELECT (SELECT array_agg(profiles) FROM profile_change WHERE project_id = %(proj
 
 # Uses index: profile_column primary key
 READ_PEOPLE = """
-SELECT chunk, people FROM profile_column
-WHERE project_id = %(project_id)s AND kind = %(kind)s AND property = %(property)s ORDER BY chunk
+SELECT people FROM profile_column WHERE project_id = %(project_id)s AND kind = %(kind)s AND property = %(property)s
 """
 
 # Uses index: profile_column primary key
@@ -93,6 +92,7 @@ class Index:
     def __init__(self, *, project: Project, zone: ZoneInfo, today: date, log: Log) -> None:
         """Take a project, its time zone and the day it is there."""
         self.project_id, self.zone, self.today, self.log = project.pk, zone, today, log
+        self._events: dict[str, tuple[int, date | None, date | None] | None] = {}
         self._batches: dict[int, list[Batch]] = {}
         self._people: dict[tuple[int, str], BitMap64] = {}
 
@@ -123,13 +123,20 @@ class Index:
 
     def event(self, name: str) -> bool:
         """Tell whether there was an event of this name."""
-        return self.log.event(name)
+        return self._event(name) is not None
+
+    def _event(self, name: str) -> tuple[int, date | None, date | None] | None:
+        """Return the id of an event's name, and its first and last day; None when there was none."""
+        if name not in self._events:
+            row = find_one(FIND_EVENT, {"project_id": self.project_id, "name": name})
+            self._events[name] = (row[0], row[1], row[2]) if row else None
+        return self._events[name]
 
     def event_property(self, event: str, name: str) -> bool:
         """Tell whether an event of this name had this property."""
         if fetch_one(EVENT_HAS_PROPERTY, {"project_id": self.project_id, "event": event, "name": name})[0]:
             return True
-        found = find_one(FIND_EVENT, {"project_id": self.project_id, "name": event})
+        found = self._event(event)
         return found is not None and any(_has(batch, name) for batch in self.batches_of(found[0]))
 
     def property(self, name: str) -> bool:
@@ -154,7 +161,7 @@ class Index:
 
     def _stored(self, kind: int, name: str) -> BitMap64:
         rows = run(READ_PEOPLE, {"project_id": self.project_id, "kind": kind, "property": name})
-        return from_chunks({chunk: lows_of(people) for chunk, people in rows})
+        return BitMap64.union(BitMap64(), *(BitMap64.deserialize(people) for (people,) in rows))
 
     def columns(self, name: str) -> Iterator[tuple[int, Values]]:
         """Yield the columns of a property of people, (chunk, who has it and their values)."""
@@ -188,7 +195,7 @@ class Index:
 
     def did(self, did: Did) -> BitMap64:
         """Return who did an event."""
-        found = find_one(FIND_EVENT, {"project_id": self.project_id, "name": did.event})
+        found = self._event(did.event)
         if found is None:
             return BitMap64()
         first, after = self._span(did.within)
@@ -240,10 +247,10 @@ class Index:
             case _:
                 assert_never(within)
 
-    def _all(self, found: Sequence[object], first: date, after: date) -> Iterator[Counts]:
+    def _all(self, found: tuple[int, date | None, date | None], first: date, after: date) -> Iterator[Counts]:
         """Yield the counts of an event in a span: whole months where it has them, which are few, and days around them."""
         event, oldest, newest = found
-        if not isinstance(oldest, date) or not isinstance(newest, date):
+        if oldest is None or newest is None:
             return
         first = month_of(oldest) if first <= oldest else first
         after = _next_month(newest) if after > newest else after

@@ -3,18 +3,17 @@
 The caller holds the index (`state.hold`) and the transaction.
 """
 
-from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, LiteralString
 
 import numpy as np
-from pyroaring import BitMap, BitMap64
+from pyroaring import BitMap64
 
 from profiles.models import DeviceToken
 from profiles.statements import run
 from segments.audience.compile import SYSTEM_PROPERTIES
-from segments.index.bitmaps import CHUNK_SIZE, Lows, chunks_of, mask_of
+from segments.index.bitmaps import CHUNK_SIZE, Lows, chunks_of, from_chunks, lows_of, mask_of
 from segments.index.columns import Column, column_of, decode, encode, join, take
 from segments.models import ProfileColumn
 
@@ -157,18 +156,13 @@ def _read_stored(project_id: int, chunk: int) -> dict[Key, Values]:
 
 def read_values(people: bytes, values: bytes | None) -> Values:
     """Read a stored column."""
-    return Values(lows_of(people), None if values is None else decode(values))
+    return Values(lows_of(BitMap64.deserialize(people)), None if values is None else decode(values))
 
 
-def lows_of(people: bytes) -> Lows:
-    """Return the low 16 bits of who is in a stored column."""
-    return np.frombuffer(BitMap.deserialize(people).to_array(), dtype=np.uint32).astype(np.uint16)
-
-
-def _pack_lows(lows: Lows) -> bytes:
-    packed = BitMap(array("I", lows.astype(np.uint32).tobytes()))
-    packed.run_optimize()
-    return bytes(packed.serialize())
+def _pack(chunk: int, lows: Lows) -> bytes:
+    people = from_chunks({chunk: lows})
+    people.run_optimize()
+    return bytes(people.serialize())
 
 
 def _write(project_id: int, chunk: int, columns: dict[Key, Values], *, gone: Iterable[Key]) -> None:
@@ -180,7 +174,7 @@ def _write(project_id: int, chunk: int, columns: dict[Key, Values], *, gone: Ite
         found = [columns[key] for key in some]
         rows = {
             "counts": [len(each.lows) for each in found],
-            "people": [_pack_lows(each.lows) for each in found],
+            "people": [_pack(chunk, each.lows) for each in found],
             "values": [b"" if each.column is None else encode(each.column) for each in found],
         }
         _run_for(WRITE_COLUMNS, {**place, **rows}, some)

@@ -85,7 +85,7 @@ class ProfileColumn(models.Model):
     kind = models.SmallIntegerField(choices=Kind.choices)
     property = models.TextField(db_collation="C")
     chunk = models.IntegerField()
-    # The profiles that have it: how many, their low 16 bits as a serialised BitMap, and their values in this order.
+    # The profiles that have it: how many, their ids as a serialised BitMap64, and their values in this order.
     count = models.IntegerField()
     people = models.BinaryField()
     values = models.BinaryField(null=True)

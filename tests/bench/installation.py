@@ -44,6 +44,7 @@ class Installation:
     # The first process of the database and of the broker, None on another machine, whose CPU cannot be seen.
     servers: dict[str, int | None]
     locks: dict[str, Path]  # of the product's own programs: where the number of the first process stands
+    env: dict[str, str]  # what the programs run with
 
     def roots(self) -> dict[str, int]:
         """Return the first process of each part; all others descend from one of them."""
@@ -72,6 +73,7 @@ def running() -> Iterator[Installation]:
                         database=connection,
                         servers=_find_servers(connection, broker),
                         locks={part: home / "run" / f"{part}.lock" for part in ("web", "worker", "beat")},
+                        env=env | {"DATABASE_URL": database_url, "REDIS_URL": redis_url},
                     )
     finally:
         shutil.rmtree((home / "postgres").resolve(), ignore_errors=True)  # a link where the folder is closed to its account

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from pyroaring import BitMap, BitMap64
+from pyroaring import BitMap64
 
 from profiles import events, merge
 from profiles.changes import note_changed
@@ -18,7 +18,6 @@ from segments.audience.operators import OPERATORS, Takes
 from segments.figures import Named
 from segments.find import Finder, looking
 from segments.index import figures
-from segments.index.bitmaps import CHUNK_SIZE
 from segments.index.compact import compact
 from segments.index.counts import Counts
 from segments.index.facts import Index
@@ -250,8 +249,8 @@ class Life:
         held: set[int] = set()
         for (counts,) in EventBlock.objects.filter(project=self.project).values_list("counts"):
             held |= set(Counts.deserialize(bytes(counts)).people())
-        for chunk, people in ProfileColumn.objects.filter(project=self.project).values_list("chunk", "people"):
-            held |= {chunk * CHUNK_SIZE + low for low in BitMap.deserialize(bytes(people))}
+        for people in ProfileColumn.objects.filter(project=self.project).values_list("people", flat=True):
+            held |= set(BitMap64.deserialize(bytes(people)))
         changes = ProfileChange.objects.filter(project=self.project).values_list("profiles", flat=True)
         return held.difference(*(BitMap64.deserialize(bytes(changed)) for changed in changes))
 
