@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -37,7 +37,7 @@ def _find(
     connection: psycopg.Connection[Any], words: set[str], ids: BitMap64, files: Path | None
 ) -> Iterator[tuple[str, object]]:
     forms = {form.encode() for word in words for form in (word, json.dumps(word)[1:-1])}
-    for table, column, kind in connection.execute(cast("LiteralString", COLUMNS)).fetchall():
+    for table, column, kind in connection.execute(COLUMNS).fetchall():
         place = f"{table}.{column}"
         name = sql.Identifier(column)
         shown = name if kind == "bytea" else sql.SQL("{}::text").format(name)
