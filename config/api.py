@@ -12,6 +12,7 @@ v1: list[URLPattern | URLResolver] = [
     path("", include("segments.search_api")),
     path("", include("segments.usage_api")),
     path("", include("integrations.api")),
+    path("", include("integrations.erasure_api")),
 ]
 
 urlpatterns = [

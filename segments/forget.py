@@ -8,7 +8,7 @@ with those events and its size.
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import groupby
@@ -114,10 +114,15 @@ def find_changes(*, project_id: int, group: Group, last: int, known: Changes | N
     return changes
 
 
-def mentions(words: set[str] | frozenset[str]) -> re.Pattern[str]:
-    """Return what finds one of these texts where it stands alone, as it is and as JSON writes it."""
+def written_forms(words: Collection[str]) -> set[str]:
+    """Return texts in each form in which they may be written: as they are, and as JSON writes them."""
     forms = {form for word in words for form in (word, json.dumps(word)[1:-1], json.dumps(word, ensure_ascii=False)[1:-1])}
-    longest_first = sorted(forms - {""}, key=lambda form: (-len(form), form))
+    return forms - {""}
+
+
+def mentions(words: Collection[str]) -> re.Pattern[str]:
+    """Return what finds one of these texts where it stands alone."""
+    longest_first = sorted(written_forms(words), key=lambda form: (-len(form), form))
     either = "|".join(re.escape(form) for form in longest_first) or r"(?!)"
     return re.compile(rf"(?<!\w)(?:{either})(?!\w)")
 

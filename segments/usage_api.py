@@ -1,6 +1,6 @@
 """The API's call about usage."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from django.urls import path
 from django.utils import timezone
@@ -13,10 +13,10 @@ from rest_framework.views import APIView
 from profiles.api import project_of, refuse
 from profiles.models import Role
 from segments.usage import read_month
-from segments.usage_figures import month_of, this_month
+from segments.usage_figures import EventUsage, MonthUsage, month_of, this_month
 
 
-class EventUsageSerializer(serializers.Serializer[dict[str, Any]]):
+class EventUsageSerializer(serializers.Serializer[EventUsage]):
     """What one event came to."""
 
     event = serializers.CharField()
@@ -25,7 +25,7 @@ class EventUsageSerializer(serializers.Serializer[dict[str, Any]]):
     people = serializers.IntegerField()
 
 
-class UsageSerializer(serializers.Serializer[dict[str, Any]]):
+class UsageSerializer(serializers.Serializer[MonthUsage]):
     """What a month came to; data points are those of events and of values of profiles that were set."""
 
     mau = serializers.IntegerField()

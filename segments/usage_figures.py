@@ -16,6 +16,7 @@ from profiles.models import Project
 
 # Events that make nobody a monthly active user; they are events and data points like all others.
 NOT_ACTIVE: Final = ("Notification Sent", "Push Impressions", "Webhook Delivered")
+_OLDEST: Final = 1970  # the first year that an epoch tells
 _MONTH: Final = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
 
 
@@ -76,7 +77,7 @@ def days_of(month: date) -> list[date]:
 def month_of(text: str) -> date:
     """Return the first day of a month written YYYY-MM. Raises ValueError for everything else."""
     found = _MONTH.fullmatch(text)
-    if found is None or not date.min.year <= int(found[1]) < date.max.year:
+    if found is None or not _OLDEST <= int(found[1]) < date.max.year:
         message = f"{text[:40]!r} is no month."
         raise ValueError(message)
     return date(int(found[1]), int(found[2]), 1)

@@ -15,9 +15,8 @@ from pyroaring import BitMap64
 from profiles.changes import note_changed
 from profiles.events import raise_for_all, record
 from profiles.models import EventBatch, Profile, ProfileChange, ProfileMerge, Project, PropertyUpdates
-from segments import usage_views
 from segments.usage import read_month, read_months
-from segments.usage_figures import DayUsage, EventUsage, MonthUsage, month_of
+from segments.usage_figures import DayUsage, EventUsage, MonthUsage, days_of, month_of
 from tests.segments.conftest import MakePeople, at, rows, text
 from tests.sender import basic
 
@@ -132,7 +131,7 @@ def test_at_a_change_of_clocks_at_midnight_the_day_decides(harbour: Project, mak
     harbour.save()
     (asha,) = make_people("asha")
     moments = [datetime(2026, 11, 1, hour, 30, tzinfo=UTC) for hour in (3, 4, 5, 6)]  # 23:30, 00:30, 00:30 again, 01:30
-    events = [(asha.pk, moment, {}) for moment in moments]
+    events: list[Any] = [(asha.pk, moment, {}) for moment in moments]
     record(project_id=harbour.pk, name="Charged", events=events, source="t", source_id=None, at=moments[0])
     now = datetime(2026, 11, 20, tzinfo=UTC)
     assert [each.events for each in read_months(project=harbour, last=2, now=now)] == [1, 3]
@@ -145,8 +144,8 @@ def test_a_property_that_both_the_batch_and_the_event_have_counts_once_and_one_s
     (asha,) = make_people("asha")
     at_noon = datetime(2026, 11, 5, 12, tzinfo=UTC)
     own: list[Any] = [(asha.pk, at_noon, {"a": 2, "b": None, "c": 3})]
-    batch = record(project_id=harbour.pk, name="Charged", events=own, source="t", source_id=None, at=at_noon)
-    EventBatch.objects.filter(pk=batch).update(properties={"a": 1, "b": 1, "d": 1})
+    record(project_id=harbour.pk, name="Charged", events=own, source="t", source_id=None, at=at_noon)
+    EventBatch.objects.filter(project=harbour).update(properties={"a": 1, "b": 1, "d": 1})
     found = read_month(project=harbour, month=date(2026, 11, 1), now=at_noon)
     assert (found.events, found.data_points) == (1, 4)  # itself, a, c, d; b is set to nothing
 
@@ -154,7 +153,7 @@ def test_a_property_that_both_the_batch_and_the_event_have_counts_once_and_one_s
 def test_merged_people_are_one(harbour: Project, make_people: MakePeople) -> None:
     old, new = make_people("old", "new")
     noon = datetime(2026, 11, 5, 12, tzinfo=UTC)
-    events = [(old.pk, noon, {}), (new.pk, noon, {})]
+    events: list[Any] = [(old.pk, noon, {}), (new.pk, noon, {})]
     record(project_id=harbour.pk, name="Charged", events=events, source="t", source_id=None, at=noon)
     assert read_month(project=harbour, month=date(2026, 11, 1), now=noon).mau == 2
     with connection.cursor() as cursor:
@@ -166,7 +165,19 @@ def test_merged_people_are_one(harbour: Project, make_people: MakePeople) -> Non
 
 @pytest.mark.parametrize(
     "bad",
-    ["", "2026", "2026-13", "2026-00", "26-11", "2026-1", "2026-11-01", "\uff12\uff10\uff12\uff16-11", "0000-01", "9999-12"],
+    [
+        "",
+        "2026",
+        "2026-13",
+        "2026-00",
+        "26-11",
+        "2026-1",
+        "2026-11-01",
+        "\uff12\uff10\uff12\uff16-11",
+        "0000-01",
+        "1969-12",
+        "9999-12",
+    ],
 )
 def test_what_is_no_month_is_refused_with_its_place(bad: str, harbour: Project, harbour_passcode: str) -> None:
     with pytest.raises(ValueError, match="is no month"):
@@ -261,7 +272,7 @@ def test_a_month_is_exported_by_event_and_by_day(harbour: Project, as_alice: Cli
     by_day = rows(as_alice, f"{page}&by=day")
     assert by_day[0] == ["Day", "Events", "Data points", "Profile properties set"]
     assert by_day[1][0] == f"{used:%Y-%m}-01"
-    assert len(by_day) - 1 == len(usage_views.days_of(used))
+    assert len(by_day) - 1 == len(days_of(used))
     assert [row[1:] for row in by_day[1:] if row[1] != "0"] == [["3", "5", "0"]]
 
 
