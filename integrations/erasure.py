@@ -22,10 +22,11 @@ from pyroaring import BitMap64
 from integrations.mixpanel import redact
 from integrations.models import Page
 from profiles.erase import Group, erase_group, find_group
+from profiles.mentions import mentions
 from profiles.models import DeviceToken, Erasure, Profile, Project
 from profiles.queries import count_events, read_ids
 from profiles.statements import own_erasing, own_people, run, stream
-from segments import forget, membership
+from segments import forget, forget_files, membership
 from segments.forget import Changes
 from segments.models import Download, Segment
 
@@ -132,8 +133,8 @@ def _erase(
         places = _redact_pages(group, pages)
         forget.forget_group(project=project, group=group, changes=changes, places=places, now=now)
         erase_group(project_id=project.pk, group=group)
-        _forget_in_index(project_id=project.pk, ids=group.ids)
-        if files := forget.stop_downloads(project_id=project.pk):
+        forget_in_index(project_id=project.pk, ids=group.ids)
+        if files := forget_files.stop_downloads(project_id=project.pk):
             group.note("downloads", dict.fromkeys(group.own_ids, files))
         Erasure.objects.bulk_create(
             Erasure(
@@ -153,10 +154,10 @@ def digest(*, identity: str) -> bytes:
     return hmac.digest(b"muster erasure " + settings.SECRET_KEY.encode(), identity.encode(), sha256)
 
 
-def _forget_in_index(*, project_id: int, ids: BitMap64) -> None:
-    """Take people out of the index, in the transaction that erases them.
+def forget_in_index(*, project_id: int, ids: BitMap64) -> None:
+    """Take people out of the index, in the transaction that takes them out of the log. Theirs are all ids, the merged too.
 
-    The one place for it: what `note_changed` noted keeps answers exact until then.
+    The one place for it: what `note_changed` noted keeps answers about people exact until the index has read it.
     """
     del project_id, ids
 
@@ -164,7 +165,7 @@ def _forget_in_index(*, project_id: int, ids: BitMap64) -> None:
 def finish(*, project_id: int, now: datetime) -> None:
     """Delete the files of erasures that are committed, and mark those as finished. Harmless to repeat."""
     erasures = list(Erasure.objects.filter(project_id=project_id, finished_at=None).values_list("pk", flat=True))
-    forget.delete_files(project_id=project_id)
+    forget_files.delete_files(project_id=project_id)
     Erasure.objects.filter(pk__in=erasures).update(finished_at=now)
 
 
@@ -199,7 +200,7 @@ def _bodies(ids: list[int]) -> Iterator[tuple[Any, ...]]:
 def _redact_pages(group: Group, pages: Pages) -> dict[tuple[int, int], set[int]]:
     """Rewrite pages without the people; return where they stood, {(sync id, page's number): positions}."""
     places: dict[tuple[int, int], set[int]] = defaultdict(set)
-    pattern = forget.mentions({word for gone in group.people for word in gone.words})
+    pattern = mentions({word for gone in group.people for word in gone.words})
     for page_id in pages.found:
         row = run(TAKE_BODY, {"page_id": page_id}).fetchone()
         if row is None:  # past its retention meanwhile

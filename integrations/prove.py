@@ -15,8 +15,9 @@ from django.db import models
 from django.db.models.functions import Cast
 from pyroaring import BitMap64
 
+from profiles.mentions import mentions, written_forms
 from profiles.models import EventBatch, Profile, ProfileChange, ProfileMerge, Project, User
-from segments.forget import mentions, path_of, written_forms
+from segments.forget_files import path_of
 from segments.models import Download, ListUpload, SegmentChunk, Sync, SyncChange
 
 # Columns that hold serialised sets of profile ids.

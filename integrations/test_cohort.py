@@ -10,6 +10,7 @@ from django.db import transaction
 from pyroaring import BitMap64
 
 from integrations.connection import TEST_COHORT_ID, TEST_COHORT_NAME
+from integrations.erasure import forget_in_index
 from integrations.loopback import Answer, Caller
 from profiles.credentials import make_passcode
 from profiles.erase import erase_batches, erase_profiles
@@ -158,6 +159,7 @@ def remove(*, project: Project, now: datetime) -> int:
         ]
         membership.remove_people(project=project, ids=BitMap64(gone), now=now)
         count = erase_profiles(project_id=project.pk, profile_ids=gone)
+        forget_in_index(project_id=project.pk, ids=BitMap64(gone))
         sources.delete()
         Cohort.objects.filter(pk__in=[cohort.pk for cohort in cohorts]).delete()
     return count

@@ -173,7 +173,8 @@ def erase_group(*, project_id: int, group: Group) -> None:
     group.note("device tokens", _count(run(DROP_TOKENS, people)))
     group.note("profiles", _count(run(DROP_PROFILES, people)))
     _take_out_of_changes(project_id=project_id, people=group.ids)
-    note_changed(project_id=project_id, profile_ids=BitMap64(group.own_ids), updates=0)
+    # also the ids that were merged: the index may not have followed that yet
+    note_changed(project_id=project_id, profile_ids=group.ids, updates=0)
     run(RAISE_VERSION, {"project_id": project_id})
 
 

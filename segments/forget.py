@@ -1,47 +1,33 @@
-"""People taken out of all that segments keep of them: sets, days, the books of syncs, lists, downloads, queries.
+"""People taken out of all that segments keep of them: sets, days, the books of syncs.
 
 The caller holds `own_people`, so that nobody writes sets or books; cohorts and segments are locked here in that order.
 What is left agrees with itself: a sync's counts with its sets and with the events that are left of it, a segment's days
 with those events and its size.
 """
 
-import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Final
 
-from django.conf import settings
 from django.db.models import F
 from pyroaring import BitMap64
 
 from profiles.erase import Group
+from profiles.mentions import mentions
 from profiles.models import Project
 from profiles.statements import fetch_one, run, stream
+from segments import forget_files as files
 from segments import membership
-from segments.models import (
-    Cohort,
-    Download,
-    JobStatus,
-    ListProblem,
-    ListUpload,
-    RecentQuery,
-    Segment,
-    Sync,
-    SyncChange,
-    SyncReject,
-)
+from segments.forget_files import ERASED
+from segments.models import Cohort, Segment, Sync, SyncChange, SyncReject
 from segments.people import SYNC_SOURCE
 from segments.queries import JOIN_EVENT
 
-ERASED_MEMBER: Final = "(erased)"
 ERASED_REASON: Final = "This entry named a person who was erased since."
-ERASED_FILE: Final = "The file was removed because a person of this project was erased. Make it again."
-ERASED_UPLOAD: Final = "Stopped: the file names a person who was erased meanwhile. Upload it again without them."
 _SETS: Final = ("named", "created", "added", "removed", "held")
 
 LAST_CHANGE = "SELECT coalesce(max(id), 0) FROM sync_change"
@@ -84,12 +70,6 @@ SELECT reject.id, sync_id, page, position, code, member, reason
 FROM sync JOIN sync_reject reject ON reject.sync_id = sync.id WHERE sync.project_id = %(project_id)s
 """
 
-# Uses index: list_upload_newest, list_problem_line
-READ_PROBLEMS = """
-SELECT problem.id, given FROM list_upload upload JOIN list_problem problem ON problem.upload_id = upload.id
-WHERE upload.project_id = %(project_id)s
-"""
-
 
 @dataclass(slots=True)
 class Changes:
@@ -112,19 +92,6 @@ def find_changes(*, project_id: int, group: Group, last: int, known: Changes | N
         if any(bits is not None and group.ids.intersect(BitMap64.deserialize(bits)) for bits in sets):
             changes.found.add(change_id)
     return changes
-
-
-def written_forms(words: Collection[str]) -> set[str]:
-    """Return texts in each form in which they may be written: as they are, and as JSON writes them."""
-    forms = {form for word in words for form in (word, json.dumps(word)[1:-1], json.dumps(word, ensure_ascii=False)[1:-1])}
-    return forms - {""}
-
-
-def mentions(words: Collection[str]) -> re.Pattern[str]:
-    """Return what finds one of these texts where it stands alone."""
-    longest_first = sorted(written_forms(words), key=lambda form: (-len(form), form))
-    either = "|".join(re.escape(form) for form in longest_first) or r"(?!)"
-    return re.compile(rf"(?<!\w)(?:{either})(?!\w)")
 
 
 def forget_group(
@@ -157,8 +124,8 @@ def forget_group(
     _take_out_of_open_lists(project, group)
     pattern = mentions({word for gone in group.people for word in gone.words})
     _redact_rejects(project, group, pattern, places)
-    _take_out_of_uploads(project, group, pattern)
-    _forget_queries(project, group)
+    files.take_out_of_uploads(project=project, group=group, pattern=pattern)
+    files.forget_queries(project=project, group=group)
 
 
 def _lock(project: Project, changes: Changes, *, moved: set[int]) -> None:
@@ -290,94 +257,7 @@ def _redact_rejects(
         for reject_id, sync_id, page, position, code, member, reason in stream(READ_REJECTS, {"project_id": project.pk})
         if pattern.search(f"{member} {reason}") or (code == "bad_value" and position in places.get((sync_id, page or 0), ()))
     ]
-    SyncReject.objects.filter(pk__in=[each for each, _ in found]).update(member=ERASED_MEMBER, reason=ERASED_REASON)
+    SyncReject.objects.filter(pk__in=[each for each, _ in found]).update(member=ERASED, reason=ERASED_REASON)
     for gone in group.people:
         own = mentions(gone.words)
         gone.removed["report entries"] += sum(bool(own.search(text)) for _, text in found)
-
-
-# ---- lists, downloads, queries
-
-
-def _take_out_of_uploads(project: Project, group: Group, pattern: re.Pattern[str]) -> None:
-    problems = [problem_id for problem_id, given in stream(READ_PROBLEMS, {"project_id": project.pk}) if pattern.search(given)]
-    ListProblem.objects.filter(pk__in=problems).update(given=ERASED_MEMBER)
-    for upload in ListUpload.objects.select_for_update(no_key=True).filter(project=project, named__isnull=False).order_by("pk"):
-        named = BitMap64.deserialize(bytes(upload.named or b""))
-        if named.intersect(group.ids):
-            upload.named = (named - group.ids).serialize()
-            upload.save(update_fields=["named"])
-    waiting = ListUpload.objects.select_for_update(no_key=True).exclude(file="")
-    for upload in waiting.filter(project=project, status__in=[JobStatus.WAITING, JobStatus.RUNNING]).order_by("pk"):
-        if _is_in_file(path_of(upload.file), pattern):
-            upload.status, upload.error = JobStatus.STOPPED, ERASED_UPLOAD
-            upload.save(update_fields=["status", "error"])
-
-
-def _is_in_file(path: Path, pattern: re.Pattern[str]) -> bool:
-    """Tell whether a file names one of the people; line by line."""
-    if not path.is_file():
-        return False
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        return any(pattern.search(line) for line in lines)
-
-
-def _forget_queries(project: Project, group: Group) -> None:
-    """Drop what was asked lately, and downloads of it, where a value of it names one of the people."""
-    words = {word for gone in group.people for word in gone.words}
-    for query in RecentQuery.objects.filter(project=project).iterator(chunk_size=500):
-        if words & set(_texts_in(query.query)):
-            RecentQuery.objects.filter(pk=query.pk).delete()
-    for download in Download.objects.filter(project=project, query__isnull=False).iterator(chunk_size=500):
-        if words & set(_texts_in(download.query)):
-            Download.objects.filter(pk=download.pk).update(query={}, title=ERASED_MEMBER)
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    """Yield all texts of a JSON value, numbers as text."""
-    if isinstance(value, dict):
-        for each in value.values():
-            yield from _texts_in(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts_in(each)
-    elif isinstance(value, str | int | float):
-        yield str(value)
-
-
-# ---- files
-
-
-def path_of(file: str) -> Path:
-    """Return where a file of a download or an upload lies."""
-    return Path(settings.FILES) / file
-
-
-def stop_downloads(*, project_id: int) -> int:
-    """Take back all files that people could have been written to; return how many. They are deleted by `delete_files`.
-
-    One that is just being written is begun anew: its rows may have been read before.
-    """
-    downloads = Download.objects.filter(project_id=project_id)
-    finished = downloads.filter(status=JobStatus.DONE).exclude(file="")
-    count = finished.update(status=JobStatus.STOPPED, error=ERASED_FILE)
-    downloads.filter(status=JobStatus.RUNNING).update(status=JobStatus.WAITING, done=0)
-    return count
-
-
-def delete_files(*, project_id: int) -> int:
-    """Delete the files of downloads and uploads that were stopped or are done with; return how many.
-
-    After the transaction: one that fails keeps its files, one that is committed loses them, at the latest when this is
-    repeated.
-    """
-    ended = [JobStatus.STOPPED, JobStatus.FAILED]
-    rows: list[Download | ListUpload] = [
-        *Download.objects.filter(project_id=project_id, status__in=ended).exclude(file=""),
-        *ListUpload.objects.filter(project_id=project_id, status__in=[*ended, JobStatus.DONE]).exclude(file=""),
-    ]
-    for row in rows:
-        path_of(row.file).unlink(missing_ok=True)
-        row.file = ""
-        row.save(update_fields=["file"])
-    return len(rows)

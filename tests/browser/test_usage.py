@@ -25,7 +25,7 @@ def place(site: Site) -> Place:
     return place
 
 
-def test_usage_is_read_by_month_by_day_and_by_event(site: Site, place: Place, visit: Visit) -> None:
+def test_usage_is_read_by_month_by_day_and_by_event(place: Place, visit: Visit) -> None:
     page = visit()
     page.goto(place.at("segments/"))
     page.get_by_role("navigation", name="Settings").get_by_role("link", name="Usage").click()
@@ -40,7 +40,7 @@ def test_usage_is_read_by_month_by_day_and_by_event(site: Site, place: Place, vi
     assert find_faults_in_every_form(page) == {}
     page.get_by_role("link", name="The month before").click()
     expect(page.get_by_text("Nothing was used in")).to_be_visible()
-    page.get_by_role("link", name="This month").click()
+    page.get_by_role("link", name="This month", exact=True).click()
     expect(row).to_be_visible()
     page.locator("summary").filter(has_text="Export CSV").click()
     with page.expect_download() as download:
@@ -68,7 +68,7 @@ def _erase(page: Page, place: Place) -> None:
     expect(page.get_by_role("status").filter(has_text="by Alice")).to_be_visible()
 
 
-def test_a_person_is_erased_and_is_nowhere_any_more(site: Site, place: Place, visit: Visit, ear: Ear) -> None:
+def test_a_person_is_erased_and_is_nowhere_any_more(place: Place, visit: Visit, ear: Ear) -> None:
     page = visit()
     page.goto(place.at("profiles/shop-1003/erase/"))
     assert find_faults_in_every_form(page) == {}

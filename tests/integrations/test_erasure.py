@@ -1,6 +1,11 @@
 """Whoever is erased is nowhere any more, and everybody else is as they were."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +29,7 @@ from integrations.models import Page
 from profiles.events import record
 from profiles.models import Alias, DeviceToken, Erasure, Event, EventBatch, Profile, ProfileChange, ProfileMerge, Project, User
 from profiles.statements import no_erasure
-from segments import forget
+from segments import forget, forget_files
 from segments.models import (
     Cohort,
     Download,
@@ -38,9 +43,10 @@ from segments.models import (
     SyncChange,
     SyncReject,
 )
-from tests.cast import Partner
+from tests.cast import Partner, database_url
 from tests.sender import page
 from tests.traces import find_traces
+from tests.web import BASE
 
 ASHA = {
     "$CleverTap_user_id": "asha-identity",
@@ -209,12 +215,12 @@ def test_the_record_says_when_by_whom_and_how_much_and_nothing_of_the_person(kno
 def test_what_is_left_of_lists_and_files_says_why(known: Partner, tmp_path: Path) -> None:
     erase(known.project, "asha-identity")
     done = Download.objects.get(title="All")
-    assert (done.status, done.file, done.error) == (JobStatus.STOPPED, "", forget.ERASED_FILE)
+    assert (done.status, done.file, done.error) == (JobStatus.STOPPED, "", forget_files.ERASED_FILE)
     stopped, kept = ListUpload.objects.order_by("pk")
-    assert (stopped.status, stopped.error, stopped.file) == (JobStatus.STOPPED, forget.ERASED_UPLOAD, "")
+    assert (stopped.status, stopped.error, stopped.file) == (JobStatus.STOPPED, forget_files.ERASED_UPLOAD, "")
     assert (kept.status, kept.file) == (JobStatus.WAITING, "kept.csv")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.csv"]
-    assert list(ListProblem.objects.order_by("line").values_list("given", flat=True)) == [forget.ERASED_MEMBER, "nobody"]
+    assert list(ListProblem.objects.order_by("line").values_list("given", flat=True)) == [forget_files.ERASED, "nobody"]
     assert RecentQuery.objects.get().query == {"all": []}
     entries = SyncReject.objects.exclude(reason=forget.ERASED_REASON)
     assert [each.reason.split(" of ")[1].split()[0] for each in entries] == ["eve"]
@@ -389,8 +395,8 @@ def _stop_before(monkeypatch: pytest.MonkeyPatch, where: Any, name: str) -> None
         (erasure, "_redact_pages"),
         (forget, "forget_group"),
         (erasure, "erase_group"),
-        (erasure, "_forget_in_index"),
-        (forget, "stop_downloads"),
+        (erasure, "forget_in_index"),
+        (forget_files, "stop_downloads"),
     ],
 )
 def test_an_erasure_that_breaks_off_has_changed_nothing(
@@ -415,11 +421,39 @@ def test_an_erasure_that_breaks_off_has_changed_nothing(
     assert find_traces(ledgers, words=WORDS, files=files) == set()
 
 
+KILLED = """
+import os, signal, sys
+from django.utils import timezone
+from integrations import erasure
+from profiles.models import Project
+erasure.forget_in_index = lambda **_: os.kill(os.getpid(), signal.SIGKILL)
+erasure.erase_people(project=Project.objects.get(pk={0}), profile_ids=[{1}], asked_by="Alice", now=timezone.now())
+"""
+
+
+def test_an_erasure_killed_in_the_middle_has_changed_nothing(
+    known: Partner, settings: Settings, ledgers: psycopg.Connection[Any], tmp_path: Path
+) -> None:
+    ids = ids_of(known.project, "asha-identity")
+    before = find_traces(ledgers, words=WORDS, ids=ids, files=tmp_path), of_everybody_else(known.project, [])
+    code = KILLED.format(known.project.pk, ids[0])
+    here = {"DATABASE_URL": database_url(), "REDIS_URL": settings.REDIS_URL, "SECRET_KEY": settings.SECRET_KEY}
+    command = [sys.executable, "manage.py", "shell", "--verbosity", "0", "--command", code]
+    killed = subprocess.run(command, cwd=BASE, env={**os.environ, **here}, capture_output=True, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    while ledgers.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'").fetchone() is not None:
+        time.sleep(0.02)  # the database has not noticed yet
+    after = find_traces(ledgers, words=WORDS, ids=ids, files=tmp_path), of_everybody_else(known.project, [])
+    assert after == before
+    assert erase(known.project, "asha-identity") == 1
+    assert find_traces(ledgers, words=WORDS, files=tmp_path) == set()
+
+
 def test_files_that_a_crash_left_are_deleted_by_the_sweep(
     known: Partner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with monkeypatch.context() as patched:
-        _stop_before(patched, forget, "delete_files")
+        _stop_before(patched, forget_files, "delete_files")
         with pytest.raises(RuntimeError):
             erase(known.project, "asha-identity")
     assert Erasure.objects.get().finished_at is None
