@@ -200,7 +200,7 @@ def _bodies(ids: list[int]) -> Iterator[tuple[Any, ...]]:
 def _redact_pages(group: Group, pages: Pages) -> dict[tuple[int, int], set[int]]:
     """Rewrite pages without the people; return where they stood, {(sync id, page's number): positions}."""
     places: dict[tuple[int, int], set[int]] = defaultdict(set)
-    pattern = mentions({word for gone in group.people for word in gone.words})
+    pattern = mentions({word for gone in group.people for word in gone.words}, careful=True)
     for page_id in pages.found:
         row = run(TAKE_BODY, {"page_id": page_id}).fetchone()
         if row is None:  # past its retention meanwhile

@@ -122,7 +122,7 @@ def forget_group(
     membership.remove_people(project=project, ids=group.ids, now=now)
     _take_out_of_changes(group, changes)
     _take_out_of_open_lists(project, group)
-    pattern = mentions({word for gone in group.people for word in gone.words})
+    pattern = mentions({word for gone in group.people for word in gone.words}, careful=True)
     _redact_rejects(project, group, pattern, places)
     files.take_out_of_uploads(project=project, group=group, pattern=pattern)
     files.forget_queries(project=project, group=group)
@@ -259,5 +259,5 @@ def _redact_rejects(
     ]
     SyncReject.objects.filter(pk__in=[each for each, _ in found]).update(member=ERASED, reason=ERASED_REASON)
     for gone in group.people:
-        own = mentions(gone.words)
+        own = mentions(gone.words, careful=True)
         gone.removed["report entries"] += sum(bool(own.search(text)) for _, text in found)
