@@ -118,7 +118,7 @@ def _count(rows: models.QuerySet[Any], model: type[models.Model], column: Any, t
         return sum(wanted.intersect(BitMap64.deserialize(bytes(bits))) for bits in sets.iterator(chunk_size=200))
     if column.name in _IDS.get(model, ()) or (isinstance(column, models.ForeignKey) and column.related_model is Profile):
         return rows.filter(**{f"{column.attname}__in": list(wanted)}).count() if wanted else 0
-    if isinstance(column, models.BinaryField):
+    if isinstance(column, models.BinaryField) and column.max_length is None:  # digests have a length, and hold no text
         return _count_texts(rows, column.name, texts, as_bytes=True)
     if isinstance(column, models.CharField | models.TextField | models.JSONField | models.GenericIPAddressField):
         return _count_texts(rows, column.name, texts, as_bytes=False)

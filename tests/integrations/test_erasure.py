@@ -83,9 +83,10 @@ def of_everybody_else(project: Project, ids: list[int]) -> dict[str, Any]:
         ),
         "events": list(events.values("pk", "at", "profile", "event_name", "batch", "properties")),
         "sets": {
-            chunk.segment_id: set(BitMap64.deserialize(bytes(chunk.bits))) - set(ids)
+            (chunk.segment_id, profile_id)
             for segment in Segment.objects.filter(project=project)
             for chunk in segment.chunks.all()
+            for profile_id in set(BitMap64.deserialize(bytes(chunk.bits))) - set(ids)
         },
     }
 
