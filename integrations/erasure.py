@@ -38,7 +38,7 @@ _TRIES: Final = 5
 # Two met in each other's way; PostgreSQL ended one of the two, and it may simply go again.
 _GO_AGAIN: Final = frozenset({"40P01", "40001"})
 # So many stored pages are looked through while somebody waits for the number of those that name a person.
-COUNT_AT_ONCE: Final = 2000
+COUNT_AT_ONCE: Final = 500
 
 # Uses index: page_kept
 LIST_BODIES = """
