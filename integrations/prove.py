@@ -17,7 +17,7 @@ from pyroaring import BitMap64
 
 from profiles.mentions import mentions, written_forms
 from profiles.models import EventBatch, Profile, ProfileChange, ProfileMerge, Project, User
-from segments.forget_files import path_of
+from segments.forget_files import is_in_file, path_of
 from segments.models import Download, ListUpload, SegmentChunk, Sync, SyncChange
 
 # Columns that hold serialised sets of profile ids.
@@ -57,8 +57,8 @@ def search(*, project: Project, words: Collection[str], ids: Collection[int] = (
     for model in sorted(apps.get_models(), key=lambda each: each._meta.db_table):  # noqa: SLF001  Django's public name for it
         if model in _NOT_SEARCHED:
             continue
-        path = _path_to_project(model)
-        rows = model._default_manager.filter(**{path: project.pk}) if path else model._default_manager.all()  # noqa: SLF001
+        leads = _path_to_project(model)
+        rows = model._default_manager.filter(**{leads: project.pk}) if leads else model._default_manager.all()  # noqa: SLF001
         found.tables += 1
         for column in model._meta.concrete_fields:  # noqa: SLF001
             count = _count(rows, model, column, texts, wanted)
@@ -66,10 +66,10 @@ def search(*, project: Project, words: Collection[str], ids: Collection[int] = (
                 found.columns += 1
                 if count:
                     found.left[f"{model._meta.db_table}.{column.column}"] = count  # noqa: SLF001
-    for path_of_file in _files(project):
+    for path in _files(project):
         found.files += 1
-        if texts.is_in_file(path_of_file):
-            found.left[f"the file {path_of_file.name}"] = 1
+        if is_in_file(path, texts.pattern):
+            found.left[f"the file {path.name}"] = 1
     return found
 
 
@@ -86,11 +86,6 @@ class _Texts:
         """Tell whether one of them stands alone in a value."""
         text = bytes(value).decode("utf-8", "replace") if isinstance(value, bytes | memoryview) else str(value)
         return bool(self.pattern.search(text))
-
-    def is_in_file(self, path: Path) -> bool:
-        """Tell whether one of them stands in a file; line by line."""
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            return any(self.pattern.search(line) for line in lines)
 
 
 def _path_to_project(model: type[models.Model]) -> str | None:
@@ -145,7 +140,6 @@ def _files(project: Project) -> Iterator[Path]:
     """Yield the project's files, and those that belong to nobody any more."""
     others: set[Path] = set()
     for model in (Download, ListUpload):
-        rows = model._default_manager.exclude(file="").values_list("project_id", "file")  # noqa: SLF001
-        others |= {path_of(file) for project_id, file in rows if project_id != project.pk}
+        others |= {path_of(row) for row in model.objects.exclude(file="").exclude(project=project)}
     folder = Path(settings.FILES)
     yield from (path for path in sorted(folder.rglob("*")) if path.is_file() and path not in others)

@@ -124,7 +124,7 @@ def forget_group(
     _take_out_of_open_lists(project, group)
     pattern = mentions({word for gone in group.people for word in gone.words}, careful=True)
     _redact_rejects(project, group, pattern, places)
-    files.take_out_of_uploads(project=project, group=group, pattern=pattern)
+    files.take_out_of_uploads(project=project, group=group, pattern=pattern, now=now)
     files.forget_queries(project=project, group=group)
 
 

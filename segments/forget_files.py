@@ -1,7 +1,9 @@
 """People taken out of lists that were uploaded, queries asked lately, and files to download."""
 
+import codecs
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +27,7 @@ WHERE upload.project_id = %(project_id)s
 """
 
 
-def take_out_of_uploads(*, project: Project, group: Group, pattern: re.Pattern[str]) -> None:
+def take_out_of_uploads(*, project: Project, group: Group, pattern: re.Pattern[str], now: datetime) -> None:
     """Take people out of what uploads tell; stop those whose files still to be read name them."""
     problems = [problem_id for problem_id, given in stream(READ_PROBLEMS, {"project_id": project.pk}) if pattern.search(given)]
     ListProblem.objects.filter(pk__in=problems).update(given=ERASED)
@@ -36,16 +38,18 @@ def take_out_of_uploads(*, project: Project, group: Group, pattern: re.Pattern[s
             upload.save(update_fields=["named"])
     waiting = ListUpload.objects.select_for_update(no_key=True).exclude(file="")
     for upload in waiting.filter(project=project, status__in=[JobStatus.WAITING, JobStatus.RUNNING]).order_by("pk"):
-        if _is_in_file(path_of(upload.file), pattern):
-            upload.status, upload.error = JobStatus.STOPPED, ERASED_UPLOAD
-            upload.save(update_fields=["status", "error"])
+        if is_in_file(path_of(upload), pattern):
+            upload.status, upload.error, upload.finished_at = JobStatus.STOPPED, ERASED_UPLOAD, now
+            upload.save(update_fields=["status", "error", "finished_at"])
 
 
-def _is_in_file(path: Path, pattern: re.Pattern[str]) -> bool:
-    """Tell whether a file names one of the people; line by line."""
+def is_in_file(path: Path, pattern: re.Pattern[str]) -> bool:
+    """Tell whether a file names one of the people; line by line, in the encodings that spreadsheets write."""
     if not path.is_file():
         return False
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    with path.open("rb") as start:
+        wide = start.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+    with path.open(encoding="utf-16" if wide else "utf-8", errors="replace") as lines:
         return any(pattern.search(line) for line in lines)
 
 
@@ -75,9 +79,10 @@ def _texts_in(value: Any) -> Iterator[str]:
 # ---- files
 
 
-def path_of(file: str) -> Path:
-    """Return where a file of a download or an upload lies."""
-    return Path(settings.FILES) / file
+def path_of(row: Download | ListUpload) -> Path:
+    """Return where the file of a download or an upload lies: uploads may have a folder of their own."""
+    path = Path(settings.FILES) / row.file
+    return path if isinstance(row, Download) or path.is_file() else Path(settings.FILES) / "uploads" / row.file
 
 
 def stop_downloads(*, project_id: int) -> int:
@@ -104,7 +109,7 @@ def delete_files(*, project_id: int) -> int:
         *ListUpload.objects.filter(project_id=project_id, status__in=[*ended, JobStatus.DONE]).exclude(file=""),
     ]
     for row in rows:
-        path_of(row.file).unlink(missing_ok=True)
+        path_of(row).unlink(missing_ok=True)
         row.file = ""
         row.save(update_fields=["file"])
     return len(rows)

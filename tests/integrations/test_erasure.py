@@ -151,6 +151,9 @@ def _long_work(project: Project, alice: User, asha: Profile, folder: Path) -> No
     waiting = ListUpload.objects.create(name="list.csv", file="list.csv", status=JobStatus.RUNNING, **facts)
     waiting.named = BitMap64([asha.pk]).serialize()
     waiting.save()
+    (folder / "uploads").mkdir()
+    (folder / "uploads" / "wide.csv").write_text("Identity\nasha-identity\n", encoding="utf-16")
+    ListUpload.objects.create(name="wide.csv", file="wide.csv", status=JobStatus.WAITING, **facts)
     ListUpload.objects.create(name="kept.csv", file="kept.csv", status=JobStatus.WAITING, **facts)
     ListProblem.objects.create(upload=waiting, line=3, given="asha.secret@harbour.example", reason="Two people have it.")
     ListProblem.objects.create(upload=waiting, line=4, given="nobody", reason="Nobody has it.")
@@ -217,10 +220,12 @@ def test_what_is_left_of_lists_and_files_says_why(known: Partner, tmp_path: Path
     erase(known.project, "asha-identity")
     done = Download.objects.get(title="All")
     assert (done.status, done.file, done.error) == (JobStatus.STOPPED, "", forget_files.ERASED_FILE)
-    stopped, kept = ListUpload.objects.order_by("pk")
-    assert (stopped.status, stopped.error, stopped.file) == (JobStatus.STOPPED, forget_files.ERASED_UPLOAD, "")
+    *stopped, kept = ListUpload.objects.order_by("pk")
+    assert [(each.status, each.error, each.file) for each in stopped] == 2 * [
+        (JobStatus.STOPPED, forget_files.ERASED_UPLOAD, "")
+    ]
     assert (kept.status, kept.file) == (JobStatus.WAITING, "kept.csv")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.csv"]
+    assert sorted(path.name for path in tmp_path.rglob("*.csv")) == ["kept.csv"]
     assert list(ListProblem.objects.order_by("line").values_list("given", flat=True)) == [forget_files.ERASED, "nobody"]
     assert RecentQuery.objects.get().query == {"all": []}
     entries = SyncReject.objects.exclude(reason=forget.ERASED_REASON)
@@ -461,7 +466,7 @@ def test_files_that_a_crash_left_are_deleted_by_the_sweep(
     assert (tmp_path / "done.csv").exists()
     assert erasure.finish_left(now=timezone.now()) == 1
     assert Erasure.objects.get().finished_at is not None
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept.csv"]
+    assert sorted(path.name for path in tmp_path.rglob("*.csv")) == ["kept.csv"]
     assert erasure.finish_left(now=timezone.now()) == 0
 
 
