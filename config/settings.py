@@ -133,6 +133,7 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "celerybeat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "sweep pages": {"task": "integrations.mixpanel.tasks.sweep_pages", "schedule": timedelta(seconds=5)},
     "close stale syncs": {"task": "integrations.mixpanel.tasks.close_stale_syncs", "schedule": timedelta(minutes=1)},
+    "finish erasures": {"task": "integrations.tasks.finish_erasures", "schedule": timedelta(minutes=1)},
     "merge twins": {"task": "integrations.tasks.merge_twins", "schedule": timedelta(hours=1)},
     "trim calls": {"task": "integrations.mixpanel.tasks.trim_calls", "schedule": timedelta(minutes=1)},
     "drop old pages": {"task": "integrations.mixpanel.tasks.drop_old_pages", "schedule": timedelta(hours=1)},

@@ -3,10 +3,12 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from integrations import erasure_views
 from segments import profile_views
 
 urlpatterns = [
     path("", include("profiles.urls")),
+    path("p/<str:project_id>/profiles/<identity:identity>/erase/", erasure_views.erase, name="profile-erase"),
     path("p/<str:project_id>/profiles/<identity:identity>/", profile_views.profile, name="profile"),
     path("p/<str:project_id>/", include("segments.urls")),
     path("p/<str:project_id>/", include("integrations.urls")),

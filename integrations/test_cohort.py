@@ -13,9 +13,11 @@ from integrations.connection import TEST_COHORT_ID, TEST_COHORT_NAME
 from integrations.loopback import Answer, Caller
 from profiles.credentials import make_passcode
 from profiles.erase import erase_batches, erase_profiles
-from profiles.models import Profile, Project, User
+from profiles.models import EventBatch, Profile, Project, User
 from profiles.statements import own_people
 from segments import membership
+from segments.index.forget import forget_people
+from segments.index.rebuild import remake_days
 from segments.models import Cohort, Segment, Sync, SyncChange
 
 ID_PREFIX: Final = "muster-test-"
@@ -148,6 +150,8 @@ def remove(*, project: Project, now: datetime) -> int:
         sync_ids = list(Sync.objects.filter(cohort__in=cohorts).values_list("pk", flat=True))
         sources = Sync.objects.filter(cohort__in=cohorts)
         _, created = _sets(sync_ids=sync_ids)
+        batches = EventBatch.objects.filter(project=project, source="Mixpanel", source_id__in=sync_ids)
+        moments = list(batches.values_list("at", flat=True))
         erase_batches(project_id=project.pk, source="Mixpanel", source_ids=sync_ids)
         Segment.objects.filter(cohort__in=cohorts).delete()
         made_up = Profile.objects.filter(project=project, pk__in=list(created))
@@ -158,6 +162,8 @@ def remove(*, project: Project, now: datetime) -> int:
         ]
         membership.remove_people(project=project, ids=BitMap64(gone), now=now)
         count = erase_profiles(project_id=project.pk, profile_ids=gone)
+        forget_people(project_id=project.pk, ids=BitMap64(gone))
+        remake_days(project=project, moments=moments)
         sources.delete()
         Cohort.objects.filter(pk__in=[cohort.pk for cohort in cohorts]).delete()
     return count

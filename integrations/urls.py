@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from integrations import sync_views, views
+from integrations import erasure_views, sync_views, views
 
 urlpatterns = [
     path("settings/project/", views.settings_project, name="settings-project"),
@@ -15,6 +15,7 @@ urlpatterns = [
     path("settings/project/passcodes/<int:passcode_id>/revoke/", views.passcode_revoke, name="passcode-revoke"),
     path("settings/project/test-cohort/", views.test_cohort_send, name="test-cohort"),
     path("settings/project/test-cohort/remove/", views.test_cohort_remove, name="test-cohort-remove"),
+    path("settings/project/erasures/", erasure_views.erasures, name="erasures"),
     path("connection-summary/", sync_views.connection_summary, name="connection-summary"),
     path("segments/<int:segment_id>/syncs/<int:sync_id>/retry/", sync_views.sync_retry, name="sync-retry"),
     path("segments/<int:segment_id>/syncs/<int:sync_id>/replay/", sync_views.sync_replay, name="sync-replay"),

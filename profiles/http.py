@@ -246,7 +246,12 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         return {"label": label, "icon": icon, "url": url, "current": request.path.startswith(url)}
 
     nav = [item("Segments", "users-group", "segments")]
-    nav_settings = [item("Project", "key", "settings-project")] if may(role=request.role, needs=Role.ADMIN) else []  # type: ignore[attr-defined]  # what ProjectRequest adds
+    nav_settings: list[dict[str, Any]] = []
+    if may(role=request.role, needs=Role.ADMIN):  # type: ignore[attr-defined]  # what ProjectRequest adds
+        nav_settings = [
+            item("Project", "key", "settings-project"),
+            item("Usage", "chart-bar", "settings-usage"),
+        ]
     return {"projects": projects, "nav": nav, "nav_settings": nav_settings}
 
 

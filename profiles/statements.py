@@ -12,10 +12,14 @@ import msgspec
 import psycopg
 from django.db import connection, transaction
 
-_PEOPLE = 0x50454F50  # the space of the advisory locks below
+# The spaces of the advisory locks below.
+_PEOPLE = 0x50454F50
+_ERASING = 0x45524153
 
 SHARE_PEOPLE = "SELECT pg_advisory_xact_lock_shared(%(space)s, %(project_id)s)"
 OWN_PEOPLE = "SELECT pg_advisory_xact_lock(%(space)s, %(project_id)s)"
+HOLD_OFF = "SELECT pg_advisory_lock_shared(%(space)s, %(project_id)s)"
+LET_GO = "SELECT pg_advisory_unlock_shared(%(space)s, %(project_id)s)"
 
 
 def run(statement: LiteralString, parameters: Mapping[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
@@ -41,6 +45,17 @@ def fetch_one(statement: LiteralString, parameters: Mapping[str, Any]) -> tuple[
 def find_one(statement: LiteralString, parameters: Mapping[str, Any]) -> tuple[Any, ...] | None:
     """Run a statement and return its first row, None when there is none."""
     return run(statement, parameters).fetchone()
+
+
+def stream(statement: LiteralString, parameters: Mapping[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of one statement as they come: flat memory for any number. No other statement may run meanwhile.
+
+    Raises what Django raises.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors:
+        cursor = psycopg.Cursor(connection.connection)
+        yield from cursor.stream(statement, parameters, binary=True, size=1)
 
 
 def copy(statement: LiteralString, rows: str) -> None:
@@ -85,3 +100,24 @@ def share_people(*, project_id: int) -> None:
 def own_people(*, project_id: int) -> None:
     """Wait until nobody relies on the project's profile ids; keep others waiting until the transaction ends."""
     run(OWN_PEOPLE, {"space": _PEOPLE, "project_id": project_id % 2**31})
+
+
+@contextmanager
+def no_erasure(*, project_id: int) -> Iterator[None]:
+    """Keep erasures of the project's people waiting, in and out of transactions. Shared by many; taken before `share_people`.
+
+    Whoever reads what names people and makes people of it holds this from the reading on. Who keeps what was read for
+    later compares `people_version` then, and reads again where it has changed.
+    """
+    asked = {"space": _ERASING, "project_id": project_id % 2**31}
+    run(HOLD_OFF, asked)
+    try:
+        yield
+    finally:
+        if connection.connection is not None and not connection.connection.closed:
+            run(LET_GO, asked)
+
+
+def own_erasing(*, project_id: int) -> None:
+    """Wait until nobody makes people of what was read before; keep others waiting until the transaction ends."""
+    run(OWN_PEOPLE, {"space": _ERASING, "project_id": project_id % 2**31})

@@ -119,5 +119,5 @@ class ProfileEvents(APIView):
 
 urlpatterns = [
     path("profiles/<identity:identity>/events/", ProfileEvents.as_view(), name="api-profile-events"),
-    path("profiles/<identity:identity>/", ProfileDetail.as_view(), name="api-profile"),
+    # profiles/<identity>/ itself, where a person can be erased as well, is an address of integrations/erasure_api.py
 ]

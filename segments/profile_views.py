@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from profiles import queries
+from profiles.accounts import may
 from profiles.http import ProjectRequest, require_role
 from profiles.models import Profile, Role
 from segments import people
@@ -85,6 +86,7 @@ def profile(request: ProjectRequest, identity: str) -> HttpResponseBase:
         "ids": queries.read_ids(profile=found),
         "places": places,
         "left": left,
+        "may_erase": may(role=request.role, needs=Role.ADMIN),
         **_values(request, found, text),
     }  # fmt: skip
     return render(request, "segments/profile.html", context)

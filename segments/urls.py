@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from segments import people_views, sync_views, views
+from segments import people_views, sync_views, usage_views, views
 
 urlpatterns = [
     path("segments/", views.segments, name="segments"),
@@ -14,4 +14,5 @@ urlpatterns = [
     path("segments/<int:segment_id>/people/", people_views.segment_people, name="segment-people"),
     path("segments/<int:segment_id>/delete/", views.segment_delete, name="segment-delete"),
     path("segments/<int:segment_id>/syncs/<int:sync_id>/", sync_views.sync, name="sync"),
+    path("settings/usage/", usage_views.usage, name="settings-usage"),
 ]

@@ -20,6 +20,7 @@ PERSON, COHORT = "harbour-secret-person", "Harbour secret cohort"
 PAGES: dict[str, list[str]] = {
     "connection-summary/": [],
     "profiles/<identity:identity>/": [],
+    "profiles/<identity:identity>/erase/": ["POST"],
     "segments/": [],
     "segments/<int:segment_id>/": [],
     "segments/<int:segment_id>/by-property/": [],
@@ -38,6 +39,7 @@ PAGES: dict[str, list[str]] = {
     "settings/project/": [],
     "settings/project/calls/": [],
     "settings/project/details/": ["POST"],
+    "settings/project/erasures/": ["POST"],
     "settings/project/guard/": ["POST"],
     "settings/project/passcodes/": ["POST"],
     "settings/project/passcodes/<int:passcode_id>/revoke/": ["POST"],
@@ -45,13 +47,14 @@ PAGES: dict[str, list[str]] = {
     "settings/project/state/": [],
     "settings/project/test-cohort/": ["POST"],
     "settings/project/test-cohort/remove/": ["POST"],
+    "settings/usage/": [],
 }
 
 # Below /api/v1/: each method with the body it takes.
 API: dict[str, dict[str, Any]] = {
     "connections/mixpanel/": {"GET": None, "PUT": {"mass_removal_guard_pct": None, "late_after_minutes": None}},
     "people/search/": {"POST": {"all": [{"did": {"event": "Partner Sync"}}]}},
-    "profiles/<identity:identity>/": {"GET": None},
+    "profiles/<identity:identity>/": {"GET": None, "DELETE": None},
     "profiles/<identity:identity>/events/": {"GET": None},
     "segments/": {"GET": None},
     "segments/<int:segment_id>/": {"GET": None, "DELETE": None},
@@ -62,6 +65,7 @@ API: dict[str, dict[str, Any]] = {
     "syncs/<int:sync_id>/discard/": {"POST": None},
     "syncs/<int:sync_id>/release/": {"POST": None},
     "syncs/<int:sync_id>/replay/": {"POST": None},
+    "usage/": {"GET": None},
 }
 OPEN = {"health/"}  # says nothing of any project
 

@@ -19,7 +19,7 @@ from integrations.mixpanel.read import People, ReadPage
 from integrations.mixpanel.removals import Removals
 from integrations.people import Resolved, resolve
 from profiles.models import Project
-from profiles.statements import share_people
+from profiles.statements import no_erasure, share_people
 from segments import lists, membership, syncs
 from segments.models import Cohort, Segment, Sync, SyncChange, SyncReject
 from segments.syncs import Counts
@@ -50,17 +50,36 @@ class Prepared:
 def prepare(cohort_id: int, run: Run, now: datetime) -> Prepared:
     """Read the pages of a run and find its people; may happen beside other runs of the cohort, in any order."""
     project = Project.objects.get(cohorts=cohort_id)
+    with no_erasure(project_id=project.pk):
+        return _prepare(project, cohort_id, run, now)
+
+
+def _prepare(project: Project, cohort_id: int, run: Run, now: datetime, *, trust_said: bool = True) -> Prepared:
     people = People(run.sync_id)
     waiting = inbox.load(found=run)
     sync = Sync.objects.select_related("cohort__segment").get(pk=run.sync_id)
     if _has_no_say(run, sync, waiting):
         for page in waiting:
             people.skip_page(page)
-        return Prepared(project, cohort_id, run, people, Resolved(project.people_version, []))
+        return Prepared(project, cohort_id, run, people, Resolved(_people_version(project), []))
     for page in waiting:
         people.read_page(page)
     expect_new = sync.received > 0 and sync.created >= _MOSTLY_NEW * sync.received
-    return Prepared(project, cohort_id, run, people, _resolve(project, run, people, now, expect_new=expect_new))
+    resolved = _resolve(project, run, people, now, trust_said=trust_said, expect_new=expect_new and trust_said)
+    return Prepared(project, cohort_id, run, people, resolved)
+
+
+def _prepare_again(prepared: Prepared, now: datetime) -> None:
+    """Read the pages once more and find their people anew: somebody on them may have been merged or erased since.
+
+    What was said of people last may have been said before that. The caller keeps erasures waiting.
+    """
+    again = _prepare(prepared.project, prepared.cohort_id, prepared.run, now, trust_said=False)
+    prepared.people, prepared.resolved = again.people, again.resolved
+
+
+def _people_version(project: Project) -> int:
+    return Project.objects.values_list("people_version", flat=True).get(pk=project.pk)
 
 
 def _has_no_say(run: Run, sync: Sync, waiting: Sequence[Waiting]) -> bool:
@@ -91,7 +110,11 @@ def look_again(prepared: Prepared, *, before: Sequence[BitMap64], now: datetime)
     found = prepared.profiles()
     if None in prepared.resolved.ids or any(found.intersect(earlier) for earlier in before):
         created, updated = prepared.resolved.created, prepared.resolved.updated
-        prepared.resolved = _resolve(prepared.project, prepared.run, prepared.people, now)
+        with no_erasure(project_id=prepared.project.pk):
+            if _people_version(prepared.project) == prepared.resolved.people_version:
+                prepared.resolved = _resolve(prepared.project, prepared.run, prepared.people, now)
+            else:
+                _prepare_again(prepared, now)
         present = set(prepared.resolved.ids)
         prepared.resolved.created |= created & present
         prepared.resolved.updated |= updated & present
@@ -122,12 +145,11 @@ def apply_run(*, prepared: Prepared, now: datetime) -> None:
     while True:
         with transaction.atomic():
             share_people(project_id=project.pk)
-            version = Project.objects.values_list("people_version", flat=True).get(pk=project.pk)
-            if version == prepared.resolved.people_version:
+            if _people_version(project) == prepared.resolved.people_version:
                 Change(prepared=prepared, now=now).make(prepared.people.pages)
                 return
-        # An id has led elsewhere since, and what was said of its people last may have been said before that.
-        prepared.resolved = _resolve(project, prepared.run, prepared.people, now, trust_said=False)
+        with no_erasure(project_id=project.pk):
+            _prepare_again(prepared, now)
 
 
 class Change:

@@ -24,6 +24,8 @@ _VALUES: Final = (
 )
 _ID_KEYS: Final = ("$CleverTap_user_id", "mixpanel_distinct_id")
 _PERSON_KEYS: Final = frozenset({*_ID_KEYS, *(key for key, _ in _VALUES)})
+# What stands on a stored page in the place of somebody who was erased; nobody is named by it, and nobody rejected.
+ERASED: Final = {"$muster": "erased"}
 
 
 class Reject(NamedTuple):
@@ -134,6 +136,8 @@ def _digest_of(member: bytes | msgspec.Raw) -> int:
 def _take_slowly(raw: Any, position: int, people: list[Person], rejects: list[Reject]) -> None:
     """Take a member whose ids are unusual, or that is none; what it says is cleaned."""
     said = msgspec.json.decode(raw) if type(raw) is msgspec.Raw else raw
+    if said == ERASED:
+        return
     if type(said) is not dict:
         rejects.append(Reject(position, _shorten(said), "not_an_object", "The member is not an object."))
         return

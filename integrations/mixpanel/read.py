@@ -35,7 +35,8 @@ class People:
         """Add a page and whom it names."""
         page = read_stored(waiting.body)
         members, rejects = read_members(page)
-        read = ReadPage(waiting, page.name, page.description, len(page.members))
+        # who was erased since is not received any more
+        read = ReadPage(waiting, page.name, page.description, len(members) + len(rejects))
         number = len(self.pages)
         self.pages.append(read)
         for member in members:

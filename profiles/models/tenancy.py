@@ -71,7 +71,7 @@ class Project(models.Model):
     region = models.CharField(max_length=8, choices=list(REGIONS.items()))
     timezone = models.CharField(max_length=64, default="UTC")
     created_at = models.DateTimeField(auto_now_add=True)
-    # Raised by each merge of profiles, so that whoever resolved ids before it knows to resolve them again.
+    # Raised by each merge and each erasure of profiles, so that whoever resolved ids before it knows to do so again.
     people_version = models.BigIntegerField(default=0)
 
     class Meta:

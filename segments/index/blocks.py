@@ -150,10 +150,12 @@ def write_blocks(*, project_id: int, blocks: Mapping[Key, Block]) -> None:
             "counts": [Counts.of_rows(block.profiles).serialize() for block in some.values()],
         }
         run(WRITE_BLOCKS, rows)
+        run(DROP_COLUMNS, {"project_id": project_id, "names": names, "days": days})  # of a property that nobody has any more
         columns = [
-            (name, of_property, day, int(np.count_nonzero(is_there(column))), encode(column))
+            (name, of_property, day, count, encode(column))
             for (name, day), block in some.items()
             for of_property, column in block.columns.items()
+            if (count := int(np.count_nonzero(is_there(column))))
         ]
         if columns:
             fields = ("names", "properties", "days", "counts", "values")
@@ -233,6 +235,23 @@ def write_months(*, project_id: int, months: Mapping[Key, tuple[int, int, Counts
         "counts": [counts.serialize() for _, _, counts in months.values()],
     }
     run(WRITE_BLOCKS, rows)
+
+
+# Uses index: event_block primary key
+READ_DAYS_OF_MONTH = """
+SELECT event_name_id, events, points, counts FROM event_block
+WHERE project_id = %(project_id)s AND NOT is_month AND day >= %(month)s AND day < %(month)s::date + interval '1 month'
+"""
+
+
+def sum_days(*, project_id: int, month: date) -> dict[Key, tuple[int, int, Counts]]:
+    """Return what the days of a month are together: (events, set properties, counts) of each event."""
+    months: dict[Key, tuple[int, int, Counts]] = {}
+    for name, events, points, counts in run(READ_DAYS_OF_MONTH, {"project_id": project_id, "month": month}).fetchall():
+        all_events, all_points, total = months.get((name, month), (0, 0, Counts()))
+        total.add(Counts.deserialize(counts))
+        months[name, month] = all_events + events, all_points + points, total
+    return months
 
 
 def drop_blocks(*, project_id: int, keys: Iterable[Key]) -> None:

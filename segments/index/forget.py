@@ -1,6 +1,5 @@
 """Takes people out of the index for good, because they are erased."""
 
-from datetime import date
 from typing import Final
 
 import numpy as np
@@ -8,38 +7,29 @@ from pyroaring import BitMap64
 
 from profiles.statements import run
 from segments.index import people, state
-from segments.index.blocks import Key, read_blocks, set_month_counts, write_blocks
+from segments.index.blocks import Key, month_of, read_blocks, sum_days, write_blocks, write_months
 from segments.index.counts import Counts
 
 _BLOCKS_AT_ONCE: Final = 100
 
 # Uses index: event_block primary key
-NAME_BLOCKS = "SELECT event_name_id, day FROM event_block WHERE project_id = %(project_id)s AND is_month = %(is_month)s"
+NAME_BLOCKS = "SELECT event_name_id, day FROM event_block WHERE project_id = %(project_id)s AND NOT is_month"
 
 # Uses index: event_block primary key
 READ_COUNTS = """
 SELECT block.event_name_id, block.day, block.counts
 FROM unnest(%(names)s::bigint[], %(days)s::date[]) AS asked(event_name_id, day)
 JOIN event_block block ON block.project_id = %(project_id)s AND block.event_name_id = asked.event_name_id
-    AND block.is_month = %(is_month)s AND block.day = asked.day
+    AND NOT block.is_month AND block.day = asked.day
 """
 
-COUNT_MONTH = """
-UPDATE event_block month SET events = days.events, points = days.points
-FROM (
-    SELECT event_name_id, date_trunc('month', day)::date AS day, sum(events)::bigint AS events, sum(points)::bigint AS points
-    FROM event_block WHERE project_id = %(project_id)s AND NOT is_month AND event_name_id = ANY(%(names)s::bigint[]) GROUP BY 1, 2
-) days
-WHERE month.project_id = %(project_id)s AND month.is_month
-    AND month.event_name_id = days.event_name_id AND month.day = days.day
-"""
+# Uses index: profile_change_waiting
+READ_CHANGES = "SELECT id, profiles FROM profile_change WHERE project_id = %(project_id)s"
+
+WRITE_CHANGE = "UPDATE profile_change SET profiles = %(profiles)s WHERE id = %(id)s"
 
 # Uses index: event_block primary key
-DROP_EMPTY_MONTHS = """
-DELETE FROM event_block month WHERE project_id = %(project_id)s AND is_month AND NOT EXISTS (
-    SELECT FROM event_block day WHERE day.project_id = %(project_id)s AND day.event_name_id = month.event_name_id
-        AND NOT day.is_month AND date_trunc('month', day.day)::date = month.day)
-"""
+DROP_MONTH = "DELETE FROM event_block WHERE project_id = %(project_id)s AND is_month AND day = %(month)s"
 
 
 def forget_people(*, project_id: int, ids: BitMap64) -> int:
@@ -50,43 +40,35 @@ def forget_people(*, project_id: int, ids: BitMap64) -> int:
     """
     state.hold_in_transaction(project_id=project_id)
     people.renew(project_id=project_id, ids=ids)
-    touched = 0
-    names: set[int] = set()
-    keys = _with_any(project_id, ids, is_month=False)
-    for start in range(0, len(keys), _BLOCKS_AT_ONCE):
-        blocks = read_blocks(project_id=project_id, keys=keys[start : start + _BLOCKS_AT_ONCE])
+    _forget_changes(project_id, ids)
+    changed_keys = _with_any(project_id, ids)
+    for start in range(0, len(changed_keys), _BLOCKS_AT_ONCE):
+        blocks = read_blocks(project_id=project_id, keys=changed_keys[start : start + _BLOCKS_AT_ONCE])
         gone = np.array(list(ids), dtype=np.uint64)
         left = {key: block.keep(~np.isin(block.profiles, gone)) for key, block in blocks.items()}
         write_blocks(project_id=project_id, blocks=left)
-        touched += len(blocks)
-        names |= {name for name, _ in blocks}
-    months = {}
-    for name, day, counts in _read_counts(project_id, _with_any(project_id, ids, is_month=True), is_month=True):
-        counts.leave_out(ids)
-        months[name, day] = counts
-    set_month_counts(project_id=project_id, months=months)
-    run(COUNT_MONTH, {"project_id": project_id, "names": list(names)})
-    run(DROP_EMPTY_MONTHS, {"project_id": project_id})
-    return touched + len(months)
+    for month in {month_of(day) for _, day in changed_keys}:
+        run(DROP_MONTH, {"project_id": project_id, "month": month})
+        write_months(project_id=project_id, months=sum_days(project_id=project_id, month=month))
+    return len(changed_keys)
 
 
-def _with_any(project_id: int, ids: BitMap64, *, is_month: bool) -> list[Key]:
-    """Return the blocks that count one of the ids."""
-    keys: list[Key] = list(run(NAME_BLOCKS, {"project_id": project_id, "is_month": is_month}).fetchall())
+def _forget_changes(project_id: int, ids: BitMap64) -> None:
+    """Take them out of what waits: there is nothing to be taken in of them. How many values were set stays in the books."""
+    for change_id, profiles in run(READ_CHANGES, {"project_id": project_id}).fetchall():
+        changed = BitMap64.deserialize(profiles)
+        if changed.intersect(ids):
+            run(WRITE_CHANGE, {"id": change_id, "profiles": (changed - ids).serialize()})
+
+
+def _with_any(project_id: int, ids: BitMap64) -> list[Key]:
+    """Return the days of events that count one of the ids."""
+    keys: list[Key] = list(run(NAME_BLOCKS, {"project_id": project_id}).fetchall())
     found = []
     for start in range(0, len(keys), _BLOCKS_AT_ONCE):
         some = keys[start : start + _BLOCKS_AT_ONCE]
-        for name, day, counts in _read_counts(project_id, some, is_month=is_month):
-            if any(plane.intersect(ids) for plane in counts.planes):
+        asked = {"project_id": project_id, "names": [name for name, _ in some], "days": [day for _, day in some]}
+        for name, day, counts in run(READ_COUNTS, asked):
+            if any(plane.intersect(ids) for plane in Counts.deserialize(counts).planes):
                 found.append((name, day))
     return found
-
-
-def _read_counts(project_id: int, keys: list[Key], *, is_month: bool) -> list[tuple[int, date, Counts]]:
-    asked = {
-        "project_id": project_id,
-        "is_month": is_month,
-        "names": [name for name, _ in keys],
-        "days": [day for _, day in keys],
-    }
-    return [(name, day, Counts.deserialize(counts)) for name, day, counts in run(READ_COUNTS, asked)]

@@ -5,7 +5,7 @@ replaced by itself, in a short transaction, and batches that arrive meanwhile ar
 is not built, or is of another time zone, serves nobody until it is whole.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -19,7 +19,7 @@ from profiles.models import Project
 from profiles.statements import fetch_one, one_snapshot, run
 from segments.index import people, state
 from segments.index.bitmaps import CHUNK_BITS
-from segments.index.blocks import Block, Key, month_of, write_blocks, write_months
+from segments.index.blocks import Block, Key, month_of, sum_days, write_blocks, write_months
 from segments.index.columns import column_of
 from segments.index.counts import Counts
 from segments.models import IndexState
@@ -80,6 +80,31 @@ def rebuild(*, project: Project, now: datetime, wait: bool = True, say: Callable
         IndexState.objects.filter(project=project).update(zone=zone.key, built_at=now, days_done=0, days_all=0)
 
 
+def remake_days(*, project: Project, moments: Iterable[datetime]) -> None:
+    """Make the days of these moments anew, in the transaction in which batches of theirs were removed from the log.
+
+    Waits while somebody else writes the index, and keeps others waiting until the transaction ends.
+    """
+    state.hold_in_transaction(project_id=project.pk)
+    if not state.is_current(project=project):
+        return
+    zone = ZoneInfo(project.timezone)
+    days = {moment.astimezone(zone).date() for moment in moments}
+    for day in days:
+        _drop_day(project, day, is_month=False)
+        for name, block in _read_day(project, day, zone):
+            write_blocks(project_id=project.pk, blocks={(name, day): block})
+    for month in {month_of(day) for day in days}:
+        _drop_day(project, month, is_month=True)
+        write_months(project_id=project.pk, months=sum_days(project_id=project.pk, month=month))
+
+
+def _drop_day(project: Project, day: date, *, is_month: bool) -> None:
+    run(DROP_DAY, {"project_id": project.pk, "day": day, "is_month": is_month})
+    if not is_month:
+        run(DROP_DAY_COLUMNS, {"project_id": project.pk, "day": day})
+
+
 def _rebuild_days(project: Project, zone: ZoneInfo, say: Callable[[int, int], None]) -> None:
     oldest, newest = fetch_one(SPAN, {"project_id": project.pk})
     first = oldest.astimezone(zone).date() if oldest else date.max
@@ -94,15 +119,14 @@ def _rebuild_days(project: Project, zone: ZoneInfo, say: Callable[[int, int], No
     for offset in range(count):
         day = first + timedelta(days=offset)
         with one_snapshot():
-            run(DROP_DAY, {"project_id": project.pk, "day": day, "is_month": False})
-            run(DROP_DAY_COLUMNS, {"project_id": project.pk, "day": day})
+            _drop_day(project, day, is_month=False)
             for name, block in _read_day(project, day, zone):
                 write_blocks(project_id=project.pk, blocks={(name, day): block})
                 events, points, counts = months.get((name, month_of(day)), (0, 0, Counts()))
                 counts.add(Counts.of_rows(block.profiles))
                 months[name, month_of(day)] = events + len(block.profiles), points + block.points, counts
             if (day + timedelta(days=1)).day == 1 or offset == count - 1:
-                run(DROP_DAY, {"project_id": project.pk, "day": month_of(day), "is_month": True})
+                _drop_day(project, month_of(day), is_month=True)
                 write_months(project_id=project.pk, months=months)
                 months = {}
         IndexState.objects.filter(project=project).update(days_done=offset + 1, days_all=count)

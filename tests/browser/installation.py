@@ -121,9 +121,9 @@ class Site:
         """A project with syncs of every end, which nobody may change."""
         place = self.project("Harbour Goods, Bay of Bengal")
         mixpanel = place.mixpanel
-        people = [_customer(number) for number in range(120)]
+        people = [customer(number) for number in range(120)]
         wait_until(lambda: mixpanel.send(page("members", people, session_id="s1")).status == 200, what="the web server")
-        mixpanel.send(page("add_members", [_customer(number) for number in range(120, 125)], session_id="s2"))
+        mixpanel.send(page("add_members", [customer(number) for number in range(120, 125)], session_id="s2"))
         mixpanel.send(page("remove_members", people[:3], session_id="s2"))
         # a list of which pages are missing, followed by a whole one
         sales = {"cohort_id": "sales", "name": "Warehouse sale sign-ups, the whole of the coast and its islands"}
@@ -150,7 +150,8 @@ class Site:
         return place
 
 
-def _customer(number: int) -> dict[str, Any]:
+def customer(number: int) -> dict[str, Any]:
+    """Return a member of a page, with all that Mixpanel may say of somebody."""
     city = ["Bangalore", "Mumbai", "Kochi", "Singapore"][number % 4]
     return {
         "mixpanel_distinct_id": f"mx-{number}",

@@ -47,6 +47,10 @@ PATHS: dict[str, Callable[[Place], str]] = {
     "the connection": lambda _: "connection-summary/",
     "settings": lambda _: "settings/project/",
     "settings, making a passcode": lambda _: "settings/project/passcodes/?new",
+    "usage": lambda _: "settings/usage/",
+    "usage of a month without any": lambda _: "settings/usage/?month=2024-02&show=events",
+    "erasing a person": lambda _: "profiles/shop-1000/erase/",
+    "erased people": lambda _: "settings/project/erasures/",
     "settings, calls refused": lambda _: "settings/project/?calls=refused&live=0",
 }
 SPOIL = """
@@ -61,7 +65,7 @@ SPOIL = """
 }
 """
 SWAGGERS_OWN = ("color-contrast: ", "heading-order: ", "nested-interactive: ", "region: ")
-EMPTY = ("segments", "all syncs", "the connection", "settings", "settings, making a passcode")
+EMPTY = ("segments", "all syncs", "the connection", "settings", "settings, making a passcode", "usage", "erased people")
 
 
 @pytest.fixture(scope="module")
