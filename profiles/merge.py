@@ -116,6 +116,12 @@ UPDATE profile_alias SET profile_id = pair.new_id
 FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS pair(old_id, new_id) WHERE profile_alias.profile_id = pair.old_id
 """
 
+# Uses index: device_token.profile_id
+MOVE_TOKENS = """
+UPDATE device_token SET profile_id = pair.new_id
+FROM unnest(%(old)s::bigint[], %(new)s::bigint[]) AS pair(old_id, new_id) WHERE device_token.profile_id = pair.old_id
+"""
+
 LEAD_FROM_OLD_IDENTITY = """
 INSERT INTO profile_alias (project_id, kind, value, profile_id)
 SELECT %(project_id)s, kind, pair.value, pair.profile_id
@@ -223,6 +229,7 @@ def merge_twins(*, project_id: int, pairs: dict[int, int], identities: dict[int,
     run(FILL_GAPS, both)
     run(MOVE_EVENTS, both)
     run(MOVE_ALIASES, both)
+    run(MOVE_TOKENS, both)
     names = [identities[profile_id] for profile_id in old]
     run(LEAD_FROM_OLD_IDENTITY, {"project_id": project_id, "values": names, "ids": new})
     run(NOTE_MERGES, {**both, "project_id": project_id, "identities": names})
