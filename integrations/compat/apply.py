@@ -1,0 +1,242 @@
+"""Applies the good records of an upload: who the people are, then what they did and have, in two transactions.
+
+As with a partner's page (`integrations.mixpanel.apply`), each may be repeated without harm, and ids that were found
+before somebody was merged are found again. What cannot be repeated without harm ($incr, and an event that does not say
+when it was) is written in the second one alone.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from datetime import date, datetime
+from functools import partial
+from hashlib import blake2b
+from typing import Any, Final, NamedTuple
+
+import structlog
+from django.db import DatabaseError, OperationalError, transaction
+from psycopg import errors
+
+from integrations.compat.identify import Key, Named, name_people
+from integrations.compat.protocol import EventRecord, ProfileRecord, Record, TokenRecord
+from integrations.compat.steps import SET, Step, fold, take
+from integrations.people import Resolved, resolve
+from profiles import aliases, events, repeats, tokens
+from profiles.models import Project
+from profiles.person import Person
+from profiles.revise import revise, split_name
+from profiles.statements import as_json, run, share_people
+
+log = structlog.get_logger()
+
+SOURCE: Final = "API"
+_TRIES: Final = 5
+# Older events go to the partition of all others.
+_YEARS_WITH_PARTITIONS: Final = 10
+_months_seen: set[date] = set()
+
+
+class Unlucky(Exception):
+    """Others changed the same people again and again. Nothing but people's own values was written; it can be sent again."""
+
+
+def apply_upload(*, project: Project, records: Sequence[Record], content: bytes, now: datetime) -> None:
+    """Apply records in their order. `content` is what they came in: whoever sends the same at once waits.
+
+    Raises Unlucky.
+    """
+    _make_months({each.at for each in records if isinstance(each, EventRecord) and each.at is not None}, now=now)
+    names = {name: events.event_name_id(project_id=project.pk, name=name) for name in _event_names(records)}
+    for attempt in range(_TRIES):
+        named = name_people(project=project, ids=[each.ids for each in records], now=now)
+        # what was written as said last in an attempt before is not all true yet
+        people, resolved = _find_people(project, records, named, now, trust_said=attempt == 0)
+        try:
+            with transaction.atomic():
+                change = _Change(
+                    project=project, records=records, named=named, people=people, resolved=resolved, names=names, now=now
+                )
+                if any(isinstance(each, EventRecord) and each.at is not None for each in records):
+                    repeats.wait_for_same(project_id=project.pk, content=content)
+                share_people(project_id=project.pk)
+                if Project.objects.values_list("people_version", flat=True).get(pk=project.pk) != resolved.people_version:
+                    continue
+                change.make()
+                return
+        except _LookAgain:
+            continue
+        except OperationalError as error:
+            if not isinstance(error.__cause__, errors.DeadlockDetected):
+                raise
+    raise Unlucky
+
+
+class _LookAgain(Exception):
+    """An id has come to lead to somebody else since it was looked up."""
+
+
+# ---- the first transaction: who the people are
+
+
+def _find_people(
+    project: Project, records: Sequence[Record], named: Named, now: datetime, *, trust_said: bool
+) -> tuple[list[Person], Resolved]:
+    """Return who is named, each once, and their profiles; made and updated where that is due."""
+    said: dict[str, tuple[Key, list[tuple[int, Step]]]] = {}
+    for position, (record, key) in enumerate(zip(records, named.keys, strict=True)):
+        known, steps = said.setdefault(key.identity, (key, []))
+        if key.kind < known.kind:
+            said[key.identity] = (key, steps)
+        if isinstance(record, ProfileRecord):
+            steps += [(position, step) for step in record.steps]
+    people = [Person(key.identity, key.kind, digest=_digest(steps), raw=steps) for key, steps in said.values()]
+    find = partial(resolve, project=project, hear=_hear, source=SOURCE, source_id=None, now=now, trust_said=trust_said)
+    if not any(person.raw for person in people):
+        resolved = find(people=people, create=False)
+        if None not in resolved.ids:
+            return people, resolved
+    return people, find(people=people, create=True)
+
+
+def _digest(steps: Sequence[tuple[int, Step]]) -> int | None:
+    """Return what was said of a person in 64 bits; None when nothing was, or when it depends on what is stored."""
+    if not steps or any(step.operator != SET for _, step in steps):
+        return None
+    said = as_json([SOURCE, *((step.key, step.value) for _, step in steps)])
+    return int.from_bytes(blake2b(said.encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def _hear(rows: Sequence[Person]) -> Person:
+    """Return what rows of one person say together, as far as it does not depend on what is stored."""
+    whole = rows[0]
+    if len(rows) > 1:
+        whole = copy(whole)
+        whole.raw = sorted((step for row in rows for step in row.raw), key=lambda said: said[0])
+        whole.kind = min(row.kind for row in rows)
+        whole.digest, whole.is_read = None, False
+    if not whole.is_read:
+        plain = fold(step for _, step in whole.raw).plain
+        whole.email, whole.phone = plain.pop("Email", None), plain.pop("Phone", None)
+        whole.first_name, whole.last_name = split_name(plain.pop("Name", None))
+        whole.properties = plain or None
+        whole.is_read = True
+    return whole
+
+
+# ---- the second transaction: what they did and have
+
+
+class _Did(NamedTuple):
+    profile_id: int
+    event: EventRecord
+
+
+class _Change:
+    """What an upload changes beside the plain values of its people. The caller holds the transaction open."""
+
+    def __init__(
+        self,
+        *,
+        project: Project,
+        records: Sequence[Record],
+        named: Named,
+        people: Sequence[Person],
+        resolved: Resolved,
+        names: dict[str, int],
+        now: datetime,
+    ) -> None:
+        self.project, self.records, self.named, self.people = project, records, named, people
+        self.names, self.now = names, now
+        self.created = resolved.created
+        places = zip(people, resolved.ids, strict=True)
+        self.ids = {person.identity: profile_id for person, profile_id in places if profile_id is not None}
+        self.profiles = [self.ids[key.identity] for key in named.keys]
+
+    def make(self) -> None:
+        """Make the changes. Rows are taken in one order: people, ids, tokens, events."""
+        self._revise()
+        self._learn_ids()
+        self._give_tokens()
+        self._record_events()
+
+    def _revise(self) -> None:
+        """Take the steps that depend on what is stored."""
+        said: dict[int, list[tuple[int, Step]]] = {}
+        for person in self.people:
+            if person.raw:
+                said.setdefault(self.ids[person.identity], []).extend(person.raw)
+        changes: dict[int, dict[str, Callable[[Any], Any]]] = {}
+        for profile_id, steps in said.items():
+            whole = fold(step for _, step in sorted(steps, key=lambda each: each[0]))
+            own: dict[str, Callable[[Any], Any]] = {key: partial(take, open_) for key, open_ in whole.open.items()}
+            name = whole.plain.get("Name")
+            # a cohort may have told a last name, which a name of one word is to end
+            if name is not None and split_name(name)[1] is None and profile_id not in self.created:
+                own["Name"] = partial(take, (Step("Name", SET, name),))
+            if own:
+                changes[profile_id] = own
+        revise(project_id=self.project.pk, changes=changes, source=SOURCE, source_id=None, now=self.now)
+
+    def _learn_ids(self) -> None:
+        led = self.named.led
+        pairs = {
+            pair: self.ids[key.identity]
+            for pair, key in self.named.leads.items()
+            if pair not in led or led[pair].profile_id != self.ids[key.identity]
+        }
+        losing = {led[pair].profile_id for pair in pairs if pair in led}
+        if not aliases.learn(project_id=self.project.pk, pairs=pairs, losing=losing):
+            raise _LookAgain
+
+    def _give_tokens(self) -> None:
+        tokens.give_tokens(
+            project_id=self.project.pk,
+            tokens={
+                (record.kind, record.token): (profile_id, record.keys)
+                for record, profile_id in zip(self.records, self.profiles, strict=True)
+                if isinstance(record, TokenRecord)
+            },
+        )
+
+    def _record_events(self) -> None:
+        done = [
+            _Did(profile_id, record)
+            for record, profile_id in zip(self.records, self.profiles, strict=True)
+            if isinstance(record, EventRecord)
+        ]
+        known = self._recorded(done)
+        by_name: dict[str, list[tuple[int, datetime, dict[str, Any]]]] = {}
+        for place, (profile_id, event) in enumerate(done):
+            if place not in known:
+                by_name.setdefault(event.name, []).append((profile_id, event.at or self.now, event.properties))
+        for name in sorted(by_name):
+            events.record(
+                project_id=self.project.pk, name=name, events=by_name[name], source=SOURCE, source_id=None, at=self.now
+            )
+
+    def _recorded(self, done: Sequence[_Did]) -> set[int]:
+        """Return the places of events that were recorded before: a caller who got no answer sends them again."""
+        places, asked = [], []
+        for place, (profile_id, event) in enumerate(done):
+            if event.at is not None and profile_id not in self.created:
+                places.append(place)
+                asked.append(repeats.Asked(profile_id, event.at, self.names[event.name], event.properties))
+        return {places[found] for found in repeats.find_recorded(events=asked)}
+
+
+def _event_names(records: Sequence[Record]) -> list[str]:
+    return sorted({each.name for each in records if isinstance(each, EventRecord)})
+
+
+def _make_months(moments: set[datetime], *, now: datetime) -> None:
+    """Make partitions for the months of old events; a month that cannot have one now goes to the partition of all others."""
+    months = {moment.date().replace(day=1) for moment in moments} - _months_seen
+    for month in sorted(months):
+        if now.year - month.year <= _YEARS_WITH_PARTITIONS:
+            try:
+                with transaction.atomic():
+                    run("SET LOCAL lock_timeout = '1s'", {})
+                    events.make_partitions(first=month, last=month)
+            except DatabaseError as error:
+                log.warning("no partition made", month=str(month), error=type(error).__name__)
+                continue
+        _months_seen.add(month)
