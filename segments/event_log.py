@@ -3,6 +3,7 @@
 The conditions are those of `audience.compile`, so that an event is here what it is in Find People.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -88,7 +89,7 @@ def read(
         while start < end and len(found) <= limit:
             until = min(start + width, end)
             cursor.execute(statement, {**parameters, "start": start, "end": until, "limit": limit + 1 - len(found)})
-            found += [Logged(*row) for row in cursor.fetchall()]
+            found += [Logged(row[0], row[1], row[2], json.loads(row[3])) for row in cursor.fetchall()]
             start, width = until, width * _GROWTH
     page = found[:limit]
     return page, (page[-1].at, page[-1].id) if len(found) > limit else None

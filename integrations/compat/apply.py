@@ -7,7 +7,7 @@ when it was) is written in the second one alone.
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
@@ -24,7 +24,7 @@ from profiles import aliases, events, repeats, tokens
 from profiles.models import Project
 from profiles.person import Person
 from profiles.revise import revise, split_name
-from profiles.statements import as_json, run, share_people
+from profiles.statements import as_json, find_one, run, share_people
 
 log = structlog.get_logger()
 
@@ -32,6 +32,8 @@ SOURCE: Final = "API"
 _TRIES: Final = 5
 # Older events go to the partition of all others.
 _YEARS_WITH_PARTITIONS: Final = 10
+# What does not say when it was happened now, one after the other.
+_INSTANT: Final = timedelta(microseconds=1)
 _months_seen: set[date] = set()
 
 
@@ -76,6 +78,9 @@ class _LookAgain(Exception):
 
 # ---- the first transaction: who the people are
 
+# Uses index: profile primary key
+FIND_PROVISIONAL = "SELECT FROM profile WHERE id = ANY(%(ids)s) AND provisional LIMIT 1"
+
 
 def _find_people(
     project: Project, records: Sequence[Record], named: Named, now: datetime, *, trust_said: bool
@@ -92,9 +97,14 @@ def _find_people(
     find = partial(resolve, project=project, hear=_hear, source=SOURCE, source_id=None, now=now, trust_said=trust_said)
     if not any(person.raw for person in people):
         resolved = find(people=people, create=False)
-        if None not in resolved.ids:
+        # who was known by other ids alone, and is named by the identity now, is to be known by it
+        if None not in resolved.ids and find_one(FIND_PROVISIONAL, _identified(people, resolved)) is None:
             return people, resolved
     return people, find(people=people, create=True)
+
+
+def _identified(people: Sequence[Person], resolved: Resolved) -> dict[str, Any]:
+    return {"ids": [profile_id for who, profile_id in zip(people, resolved.ids, strict=True) if who.identified]}
 
 
 def _digest(steps: Sequence[tuple[int, Step]]) -> int | None:
@@ -207,7 +217,9 @@ class _Change:
         by_name: dict[str, list[tuple[int, datetime, dict[str, Any]]]] = {}
         for place, (profile_id, event) in enumerate(done):
             if place not in known:
-                by_name.setdefault(event.name, []).append((profile_id, event.at or self.now, event.properties))
+                by_name.setdefault(event.name, []).append(
+                    (profile_id, event.at or self.now + place * _INSTANT, event.properties)
+                )
         for name in sorted(by_name):
             events.record(
                 project_id=self.project.pk, name=name, events=by_name[name], source=SOURCE, source_id=None, at=self.now

@@ -160,7 +160,7 @@ def test_every_code_of_the_contract_has_a_case() -> None:
 
 def test_what_stands_at_the_limit_is_taken(api: CleverTap) -> None:
     api.taken(
-        event("a", "e" * 512, **{"k" * 120: "v" * 512, "é" * 60: "é" * 256}),
+        _event(evtName="e" * 512, evtData={"k" * 120: "v" * 512, "é" * 60: "é" * 256}),
         _event(evtData={f"k{n}": n for n in range(256)}),
         profile("i" * 1024, **{f"k{n}": n for n in range(256)}),
         {"type": "profile", "objectId": "o" * 128, "profileData": {"Age": 120, "Gender": "male", "Employed": True}},
