@@ -10,15 +10,15 @@ from copy import copy
 from datetime import date, datetime, timedelta
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import structlog
 from django.db import DatabaseError, OperationalError, transaction
 from psycopg import errors
 
-from integrations.compat.identify import Key, Named, name_people
+from integrations.compat.identify import Named, name_people
 from integrations.compat.protocol import EventRecord, ProfileRecord, Record, TokenRecord
-from integrations.compat.steps import SET, Step, fold, take
+from integrations.compat.steps import SET, Said, Step, fold, take
 from integrations.people import Resolved, resolve
 from profiles import aliases, events, repeats, tokens
 from profiles.models import Project
@@ -86,14 +86,19 @@ def _find_people(
     project: Project, records: Sequence[Record], named: Named, now: datetime, *, trust_said: bool
 ) -> tuple[list[Person], Resolved]:
     """Return who is named, each once, and their profiles; made and updated where that is due."""
-    said: dict[str, tuple[Key, list[tuple[int, Step]]]] = {}
+    people: list[Person] = []
+    places: dict[str, Person] = {}
     for position, (record, key) in enumerate(zip(records, named.keys, strict=True)):
-        known, steps = said.setdefault(key.identity, (key, []))
-        if key.kind < known.kind:
-            said[key.identity] = (key, steps)
+        person = places.get(key.identity)
+        if person is None:
+            person = places[key.identity] = Person(key.identity, key.kind, raw=[])
+            people.append(person)
+        elif key.kind < person.kind:
+            person.kind = key.kind
         if isinstance(record, ProfileRecord):
-            steps += [(position, step) for step in record.steps]
-    people = [Person(key.identity, key.kind, digest=_digest(steps), raw=steps) for key, steps in said.values()]
+            person.raw.append((position, record.said))
+    for person in people:
+        person.digest = _digest(person.raw)
     find = partial(resolve, project=project, hear=_hear, source=SOURCE, source_id=None, now=now, trust_said=trust_said)
     if not any(person.raw for person in people):
         resolved = find(people=people, create=False)
@@ -107,12 +112,12 @@ def _identified(people: Sequence[Person], resolved: Resolved) -> dict[str, Any]:
     return {"ids": [profile_id for who, profile_id in zip(people, resolved.ids, strict=True) if who.identified]}
 
 
-def _digest(steps: Sequence[tuple[int, Step]]) -> int | None:
+def _digest(raw: Sequence[tuple[int, Said]]) -> int | None:
     """Return what was said of a person in 64 bits; None when nothing was, or when it depends on what is stored."""
-    if not steps or any(step.operator != SET for _, step in steps):
+    if not raw or any(said.steps for _, said in raw):
         return None
-    said = as_json([SOURCE, *((step.key, step.value) for _, step in steps)])
-    return int.from_bytes(blake2b(said.encode(), digest_size=8).digest(), "big", signed=True)
+    text = as_json([SOURCE, *(said.plain for _, said in raw)])
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def _hear(rows: Sequence[Person]) -> Person:
@@ -120,11 +125,11 @@ def _hear(rows: Sequence[Person]) -> Person:
     whole = rows[0]
     if len(rows) > 1:
         whole = copy(whole)
-        whole.raw = sorted((step for row in rows for step in row.raw), key=lambda said: said[0])
+        whole.raw = sorted((said for row in rows for said in row.raw), key=_position)
         whole.kind = min(row.kind for row in rows)
         whole.digest, whole.is_read = None, False
     if not whole.is_read:
-        plain = fold(step for _, step in whole.raw).plain
+        plain = fold([said for _, said in whole.raw]).plain
         whole.email, whole.phone = plain.pop("Email", None), plain.pop("Phone", None)
         whole.first_name, whole.last_name = split_name(plain.pop("Name", None))
         whole.properties = plain or None
@@ -132,12 +137,11 @@ def _hear(rows: Sequence[Person]) -> Person:
     return whole
 
 
+def _position(said: tuple[int, Said]) -> int:
+    return said[0]
+
+
 # ---- the second transaction: what they did and have
-
-
-class _Did(NamedTuple):
-    profile_id: int
-    event: EventRecord
 
 
 class _Change:
@@ -170,17 +174,20 @@ class _Change:
 
     def _revise(self) -> None:
         """Take the steps that depend on what is stored."""
-        said: dict[int, list[tuple[int, Step]]] = {}
+        waiting: dict[int, list[tuple[int, Said]]] = {}
         for person in self.people:
             if person.raw:
-                said.setdefault(self.ids[person.identity], []).extend(person.raw)
+                waiting.setdefault(self.ids[person.identity], []).extend(person.raw)
         changes: dict[int, dict[str, Callable[[Any], Any]]] = {}
-        for profile_id, steps in said.items():
-            whole = fold(step for _, step in sorted(steps, key=lambda each: each[0]))
-            own: dict[str, Callable[[Any], Any]] = {key: partial(take, open_) for key, open_ in whole.open.items()}
+        for profile_id, raw in waiting.items():
+            is_new = profile_id in self.created
+            if not any(said.steps or (not is_new and " " not in said.plain.get("Name", " ")) for _, said in raw):
+                continue
+            whole = fold([said for _, said in sorted(raw, key=_position)])
+            own: dict[str, Callable[[Any], Any]] = {key: partial(take, steps) for key, steps in whole.open.items()}
             name = whole.plain.get("Name")
             # a cohort may have told a last name, which a name of one word is to end
-            if name is not None and split_name(name)[1] is None and profile_id not in self.created:
+            if name is not None and split_name(name)[1] is None and not is_new:
                 own["Name"] = partial(take, (Step("Name", SET, name),))
             if own:
                 changes[profile_id] = own
@@ -209,7 +216,7 @@ class _Change:
 
     def _record_events(self) -> None:
         done = [
-            _Did(profile_id, record)
+            (profile_id, record)
             for record, profile_id in zip(self.records, self.profiles, strict=True)
             if isinstance(record, EventRecord)
         ]
@@ -225,7 +232,7 @@ class _Change:
                 project_id=self.project.pk, name=name, events=by_name[name], source=SOURCE, source_id=None, at=self.now
             )
 
-    def _recorded(self, done: Sequence[_Did]) -> set[int]:
+    def _recorded(self, done: Sequence[tuple[int, EventRecord]]) -> set[int]:
         """Return the places of events that were recorded before: a caller who got no answer sends them again."""
         places, asked = [], []
         for place, (profile_id, event) in enumerate(done):

@@ -6,11 +6,12 @@ https://developer.clevertap.com/docs/upload-user-profiles-api
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from integrations.compat import codes
 from integrations.compat.codes import Flaw
-from integrations.compat.steps import ADD, COUNT, DELETE, REMOVE, SET, Step
+from integrations.compat.steps import ADD, COUNT, DELETE, REMOVE, SET, Said, Step
 from integrations.compat.values import read_date, read_key, read_list, read_scalar
 from profiles.phones import to_e164
 
@@ -102,8 +103,8 @@ SYSTEM: Final[dict[str, tuple[str, Callable[[Any], Any]]]] = {
 }
 
 
-def read_profile_data(data: Any) -> list[Step]:
-    """Return what a record changes, in its order. A value of null says nothing.
+def read_profile_data(data: Any) -> Said:
+    """Return what a record changes. A value of null says nothing; of a key written in two ways the last one counts.
 
     Raises Flaw.
     """
@@ -111,39 +112,60 @@ def read_profile_data(data: Any) -> list[Step]:
         raise Flaw(codes.NO_TYPE, "A profile has profileData, an object of its properties.")
     if len(data) > KEYS_MAX:
         raise Flaw(codes.OTHER, f"A profile has more than {KEYS_MAX} properties.")
-    steps = []
+    plain: dict[str, Any] = {}
+    steps: dict[str, Step] = {}
     for given, value in data.items():
         if value is None:
             continue
-        key = read_key(given, code=codes.OTHER)
-        system = SYSTEM.get(key.lower())
-        if system is not None:
-            name, read = system
-            steps += _system_step(name, read, value)
-        elif isinstance(value, dict):
-            steps.append(_operator_step(key, value))
-        elif isinstance(value, list):
-            steps.append(_settled(key, read_list(value, key=key, code=codes.OTHER)))
+        key, read = _known_key(given)
+        if isinstance(value, dict | list):
+            step = _step(key, read, value)
+            if step is None:
+                continue
+            if step.operator != SET:
+                plain.pop(key, None)
+                steps[key] = step
+                continue
+            kept = step.value
+        elif read is None:
+            kept = read_scalar(value, key=key, code=codes.OTHER)
+        elif value == "":
+            continue  # as in a cohort: what is empty never erases what is stored
         else:
-            steps.append(Step(key, SET, read_scalar(value, key=key, code=codes.OTHER)))
-    return steps
+            kept = read(value)
+        if steps:
+            steps.pop(key, None)
+        plain[key] = kept
+    return Said(plain, list(steps.values()))
+
+
+@lru_cache(maxsize=8192)
+def _known_key(given: str) -> tuple[str, Callable[[Any], Any] | None]:
+    """Return a key as it is kept, and what reads its value where that is a system property."""
+    key = read_key(given, code=codes.OTHER)
+    return SYSTEM.get(key.lower(), (key, None))
+
+
+def _step(key: str, read: Callable[[Any], Any] | None, value: dict[str, Any] | list[Any]) -> Step | None:
+    """Return the change that an operator, or a list of values, makes; None when it says nothing."""
+    if read is None:
+        if isinstance(value, dict):
+            return _operator_step(key, value)
+        return _settled(key, read_list(value, key=key, code=codes.OTHER))
+    if isinstance(value, list):
+        read(value)  # which refuses it
+        raise Flaw(codes.OTHER, f"{key} takes one value.")
+    if set(value) == {DELETE}:
+        return Step(key, DELETE, None)
+    if set(value) != {SET}:
+        raise Flaw(codes.OTHER, f"{key} takes a value, $set or $delete.")
+    given = value[SET]
+    return None if given is None or given == "" else Step(key, SET, read(given))
 
 
 def _settled(key: str, values: list[Any]) -> Step:
     """Return the step that leaves a list of values; none at all is no value."""
     return Step(key, SET, values) if values else Step(key, DELETE, None)
-
-
-def _system_step(name: str, read: Callable[[Any], Any], value: Any) -> list[Step]:
-    if isinstance(value, dict):
-        if set(value) == {DELETE}:
-            return [Step(name, DELETE, None)]
-        if set(value) != {SET}:
-            raise Flaw(codes.OTHER, f"{name} takes a value, $set or $delete.")
-        value = value[SET]
-    if value is None or value == "":
-        return []  # as in a cohort: what is empty never erases what is stored
-    return [Step(name, SET, read(value))]
 
 
 def _operator_step(key: str, given: dict[str, Any]) -> Step:

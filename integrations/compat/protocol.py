@@ -5,9 +5,11 @@ record is taken or refused as a whole, by itself: the good ones beside it are ta
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -15,7 +17,7 @@ import msgspec
 from integrations.compat import codes
 from integrations.compat.codes import Flaw
 from integrations.compat.profile_data import read_profile_data
-from integrations.compat.steps import Step
+from integrations.compat.steps import Said
 from integrations.compat.values import LIST_MAX, VALUE_MAX_BYTES, moment, read_key, read_list, read_scalar
 from integrations.mixpanel.members import clean, judge_id
 
@@ -26,6 +28,9 @@ EVENT_NAME_MAX: Final = 512  # bytes
 _OBJECT_ID: Final = 128  # characters
 _TOKEN_MAX: Final = 4096  # bytes
 ID_KEYS: Final = ("identity", "objectId", "FBID", "GPID")
+_OTHER_IDS: Final = frozenset(ID_KEYS[1:])
+# What needs no second look: printable ASCII of a length that is always allowed, not blank.
+_PLAIN_ID: Final = re.compile(r"[!-~][ -~]{0,1023}")
 # Written by what they tell of: syncs, messages and apps. In lower case, as they are compared.
 SYSTEM_EVENTS: Final = frozenset(
     {
@@ -61,16 +66,14 @@ class Ids(NamedTuple):
     google: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileRecord:
+class ProfileRecord(msgspec.Struct, frozen=True, gc=False):
     """Changes of a person's values."""
 
     ids: Ids
-    steps: list[Step]
+    said: Said
 
 
-@dataclass(frozen=True, slots=True)
-class EventRecord:
+class EventRecord(msgspec.Struct, frozen=True, gc=False):
     """Something that a person did; `at` is None where the record does not say when: then it was now."""
 
     ids: Ids
@@ -79,8 +82,7 @@ class EventRecord:
     properties: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRecord:
+class TokenRecord(msgspec.Struct, frozen=True, gc=False):
     """An address for push messages; `kind` is one of those there are here."""
 
     ids: Ids
@@ -165,6 +167,9 @@ def encode(body: Mapping[str, Any] | Sequence[Any]) -> bytes:
 
 
 def _ids(given: dict[str, Any], *, missing: int, bad_object: int) -> Ids:
+    identity = given.get("identity")
+    if type(identity) is str and _PLAIN_ID.fullmatch(identity) and _OTHER_IDS.isdisjoint(given):
+        return Ids(identity, None, None, None)
     found: list[str | None] = []
     for key in ID_KEYS:
         value = given.get(key)
@@ -214,13 +219,7 @@ def _event(given: dict[str, Any], now: datetime) -> EventRecord:
         raise Flaw(codes.NO_EVENT_NAME, "The event has no name: send evtName.")
     if not isinstance(name, str):
         raise Flaw(codes.EVENT_STRUCTURE, "The evtName is no text.")
-    name = clean(name).strip()
-    if not name:
-        raise Flaw(codes.NO_EVENT_NAME, "The evtName is blank.")
-    if len(name.encode()) > EVENT_NAME_MAX:
-        raise Flaw(codes.EVENT_STRUCTURE, f"The evtName has more than {EVENT_NAME_MAX} bytes.")
-    if name.lower() in SYSTEM_EVENTS:
-        raise Flaw(codes.SYSTEM_EVENT, f"{name} is a system event, which no upload may raise.")
+    name = _event_name(name)
     data = given.get("evtData")
     if data is None:
         data = {}
@@ -229,6 +228,19 @@ def _event(given: dict[str, Any], now: datetime) -> EventRecord:
     if len(data) > PROPERTIES_MAX:
         raise Flaw(codes.TOO_MANY_PROPERTIES, f"The event has {len(data)} properties. Send up to {PROPERTIES_MAX}.")
     return EventRecord(ids, name, at, _properties(data))
+
+
+@lru_cache(maxsize=2048)
+def _event_name(given: str) -> str:
+    """Return a name as it is kept; the same few come all the time."""
+    name = clean(given).strip()
+    if not name:
+        raise Flaw(codes.NO_EVENT_NAME, "The evtName is blank.")
+    if len(name.encode()) > EVENT_NAME_MAX:
+        raise Flaw(codes.EVENT_STRUCTURE, f"The evtName has more than {EVENT_NAME_MAX} bytes.")
+    if name.lower() in SYSTEM_EVENTS:
+        raise Flaw(codes.SYSTEM_EVENT, f"{name} is a system event, which no upload may raise.")
+    return name
 
 
 def _properties(data: dict[str, Any]) -> dict[str, Any]:

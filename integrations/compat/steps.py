@@ -5,7 +5,7 @@ taken on the stored value while it is locked. Plain Python.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +27,14 @@ class Step(NamedTuple):
 
 
 @dataclass(slots=True)
+class Said:
+    """What one record says of values: those that hold whatever was there, and steps. No key is in both."""
+
+    plain: dict[str, Any] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Folded:
     """What several records say together. No key is in both."""
 
@@ -34,25 +42,30 @@ class Folded:
     open: dict[str, list[Step]] = field(default_factory=dict)
 
 
-def fold(steps: Iterable[Step]) -> Folded:
-    """Fold steps into as few as they are."""
+def fold(said: Sequence[Said]) -> Folded:
+    """Fold what records say into as little as it is."""
     whole = Folded()
-    for step in steps:
-        if step.operator == SET:
-            whole.plain[step.key] = step.value
-            whole.open.pop(step.key, None)
-        elif step.operator == DELETE:
-            whole.plain.pop(step.key, None)
-            whole.open[step.key] = [step]
-        elif step.key in whole.plain:
-            _put(whole, step.key, take((step,), whole.plain[step.key]))
-        elif whole.open.get(step.key, [])[:1] and whole.open[step.key][0].operator == DELETE:
-            # what was deleted before is known: nothing
-            if (value := take((step,), None)) is not None:
-                _put(whole, step.key, value)
-        else:
-            whole.open.setdefault(step.key, []).append(step)
+    for each in said:
+        if whole.open:
+            for key in each.plain:
+                whole.open.pop(key, None)
+        whole.plain.update(each.plain)
+        for step in each.steps:
+            _fold_step(whole, step)
     return whole
+
+
+def _fold_step(whole: Folded, step: Step) -> None:
+    earlier = whole.open.get(step.key)
+    if step.operator == DELETE:
+        _put(whole, step.key, None)
+    elif step.key in whole.plain:
+        _put(whole, step.key, take((step,), whole.plain[step.key]))
+    elif earlier and earlier[0].operator == DELETE:
+        # what was deleted before is known: nothing
+        _put(whole, step.key, take((step,), None))
+    else:
+        whole.open.setdefault(step.key, []).append(step)
 
 
 def _put(whole: Folded, key: str, value: Any) -> None:

@@ -1,7 +1,8 @@
 """`make bench-upload`: how fast uploads of 1,000 records to /1/upload apply, beside pages of a cohort in the same run.
 
-RECORDS (100,000) is how many of each are sent, one call after the other as a single sender does. An upload is applied
-when it is answered; a page when the worker has applied it. Prints a table, and as its last line one JSON object.
+RECORDS (100,000) is how many of each are sent, one call after the other by one sender, and then as many by four at once. An
+upload is applied when it is answered; a page when the worker has applied it, while the next ones arrive. Prints a table,
+and as its last line one JSON object, which is about the one sender but for what ends in `_by_4`.
 """
 
 import json
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
 from typing import Final
@@ -19,10 +21,11 @@ from tests.bench import floors, installation, processes
 from tests.bench.ingest import TRIES, WARM_UP, Bench, People
 from tests.bench.installation import Installation
 from tests.bench.people import PAGE, Crowd, member
-from tests.sender import Answer
+from tests.sender import Answer, Sender
 
 EVENT_NAMES: Final = ("Charged", "Product Viewed", "Added To Cart", "Searched", "App Opened")
 DAYS: Final = 30
+SENDERS: Final = 4
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -81,6 +84,28 @@ def upload(bench: Bench, bodies: list[bytes], *, records: int) -> float:
     return seconds
 
 
+def upload_at_once(bench: Bench, bodies: list[bytes]) -> float:
+    """Send uploads by several senders at once; return seconds."""
+    floors.checkpoint(bench.database)
+    place = bench.installed
+    senders = [Sender(address=place.address, project_id=place.project_id, passcode=place.passcode) for _ in range(SENDERS)]
+
+    def send(number: int) -> None:
+        for body in bodies[number::SENDERS]:
+            answer = senders[number].post(body, path="/1/upload")
+            if answer.status != 200 or answer.body["unprocessed"]:
+                sys.exit(f"An upload was answered {answer.status}: {str(answer.body)[:500]}")
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(SENDERS) as pool:
+        for done in [pool.submit(send, number) for number in range(SENDERS)]:
+            done.result()
+    seconds = time.perf_counter() - begun
+    for sender in senders:
+        sender.close()
+    return seconds
+
+
 def _send(bench: Bench, body: bytes) -> Answer:
     for _ in range(TRIES):
         try:
@@ -100,16 +125,19 @@ def measure(installed: Installation, *, records: int, folder: Path) -> dict[str,
         crowd = people.new(WARM_UP)
         bench.sync(cohort=f"warm-{number}", session=f"warm-{number}", crowds={"members": crowd}, moved=crowd.count)
     new, again, did = profiles(0, records), profiles(0, records), events(0, records, now=now)
+    more, did_more = profiles(records, records), events(records, records, now=now)
     members: Crowd = people.new(records)
     seconds = {
         "profiles": upload(bench, new, records=records),
         "the same profiles again": upload(bench, again, records=records),
         "events": upload(bench, did, records=records),
         "the same events again": upload(bench, did, records=records),
+        "profiles by 4 at once": upload_at_once(bench, more),
+        "events by 4 at once": upload_at_once(bench, did_more),
         "cohort": bench.sync(cohort="bench", session="bench", crowds={"members": members}, moved=records).seconds,
     }
     [found] = bench.database.execute("SELECT count(*) FROM event WHERE properties IS NOT NULL").fetchall()
-    if found != (records + 3 * WARM_UP,):
+    if found != (2 * records + 3 * WARM_UP,):
         sys.exit(f"The log holds {found[0]} events of uploads.")
     for what, took in seconds.items():
         print(f"{what:24} {took:8.2f} s {records / took:12,.0f} a second", flush=True)
@@ -119,6 +147,8 @@ def measure(installed: Installation, *, records: int, folder: Path) -> dict[str,
         "events_per_s": round(rate["events"]),
         "cohort_per_s": round(rate["cohort"]),
         "ratio": round(min(rate["profiles"], rate["events"]) / rate["cohort"], 2),
+        "profiles_per_s_by_4": round(rate["profiles by 4 at once"]),
+        "events_per_s_by_4": round(rate["events by 4 at once"]),
     }
 
 
