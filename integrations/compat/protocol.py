@@ -26,7 +26,7 @@ PROPERTIES_MAX: Final = 256
 ITEMS_MAX: Final = 50
 EVENT_NAME_MAX: Final = 512  # bytes
 _OBJECT_ID: Final = 128  # characters
-_TOKEN_MAX: Final = 4096  # bytes
+_TOKEN_MAX: Final = 2048  # bytes; an entry of an index holds little more
 ID_KEYS: Final = ("identity", "objectId", "FBID", "GPID")
 _OTHER_IDS: Final = frozenset(ID_KEYS[1:])
 # What needs no second look: printable ASCII of a length that is always allowed, not blank.
