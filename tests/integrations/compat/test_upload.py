@@ -147,6 +147,14 @@ def test_an_event_is_logged_at_its_time_with_its_properties(api: CleverTap) -> N
     assert (batch.source, batch.count) == ("API", 1)
 
 
+def test_what_a_value_holds_is_kept_as_it_is(api: CleverTap) -> None:
+    odd = {"Path": "C:\\new\\table", "Lines": "a\nb\tc\r", "Quote": '"\\N"', "Sign": "\u20ac\u2028", "N": "\\N", "K\\t\n": 1}
+    api.taken(profile("asha", **odd), event("asha", "Typed \\t", **odd))  # type: ignore[arg-type]  # names of any kind
+    kept = {key.strip(): value for key, value in odd.items()}
+    assert api.properties("asha") == kept
+    assert [(name, own) for name, _, own in api.events("asha")] == [("Typed \\t", kept)]
+
+
 def test_an_event_without_a_time_is_now_and_one_without_data_has_none(api: CleverTap) -> None:
     before = timezone.now()
     api.taken({"type": "event", "identity": "asha", "evtName": "Viewed"}, event("asha", "Viewed", A=1))
