@@ -29,7 +29,8 @@ from profiles.statements import as_json, find_one, run, share_people
 log = structlog.get_logger()
 
 SOURCE: Final = "API"
-_TRIES: Final = 5
+# A sync that merges many people makes an upload look again after each of its pages.
+_TRIES: Final = 20
 # Older events go to the partition of all others.
 _YEARS_WITH_PARTITIONS: Final = 10
 # What does not say when it was happened now, one after the other.
@@ -236,7 +237,8 @@ class _Change:
         """Return the places of events that were recorded before: a caller who got no answer sends them again."""
         places, asked = [], []
         for place, (profile_id, event) in enumerate(done):
-            if event.at is not None and profile_id not in self.created:
+            # whoever is new may have got the same events already, by the same upload sent twice at once
+            if event.at is not None:
                 places.append(place)
                 asked.append(repeats.Asked(profile_id, event.at, self.names[event.name], event.properties))
         return {places[found] for found in repeats.find_recorded(events=asked)}

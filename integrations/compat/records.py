@@ -73,7 +73,8 @@ def _person(profile: Profile, summary: Summary, *, with_properties: bool) -> dic
     if devices:
         record["all_objectIds"] = devices
     if with_properties:
-        record["profileData"] = profile.properties
+        system = {"Name": profile.name, "Email": profile.email, "Phone": profile.phone}
+        record["profileData"] = {**profile.properties, **{name: value for name, value in system.items() if value is not None}}
     return record
 
 

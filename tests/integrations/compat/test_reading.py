@@ -35,7 +35,12 @@ def test_a_person_is_shown_with_values_events_and_devices(api: CleverTap) -> Non
             "phone": "+919820012345",
             "objectId": "x1",
             "all_objectIds": ["x1"],
-            "profileData": {"City": "Pune"},
+            "profileData": {
+                "Name": "Asha Rao",
+                "Email": "asha@harbour.example",
+                "Phone": "+919820012345",
+                "City": "Pune",
+            },
             "events": {"Charged": {"count": 2, "first_seen": DAY, "last_seen": DAY + 60}},
             "platformInfo": [{"platform": "iOS", "type": "apns", "push_token": "t"}],
         },
@@ -172,6 +177,15 @@ def test_days_are_those_of_the_project_and_inclusive(api: CleverTap, harbour: Pr
     [[record]] = api.pages("events.json", {"event_name": "Charged", "from": 20261110, "to": 20261110}, size=5)
     assert record["ts"] == 20261110000000
     assert record["profile"]["identity"] == "after"
+
+
+def test_days_that_are_over_are_counted_as_they_are_read(crowd: CleverTap) -> None:
+    for start, end in ((20261101, 20261105), (20261104, 20261104), (20200101, 20261110), (20261121, 20261122)):
+        query = {"event_name": "Charged", "from": start, "to": end}
+        read = [record for page in crowd.pages("events.json", query, size=4) for record in page]
+        assert count(crowd, "events", from_=start, to=end) == len(read)
+        assert count(crowd, "profiles", from_=start, to=end) == len({record["profile"]["identity"] for record in read})
+        assert all(start <= record["ts"] // 1_000_000 <= end for record in read)
 
 
 def test_old_events_and_those_of_a_clock_ahead_are_counted_and_read(api: CleverTap) -> None:

@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pyroaring import BitMap64
 
-from profiles.models import DeviceToken, EventBatch, Profile, ProfileChange, Project
+from profiles.models import DeviceToken, EventBatch, Profile, ProfileChange, Project, User
 from tests.integrations.compat.conftest import CleverTap, epoch, event, profile
 
 
@@ -177,6 +178,13 @@ def test_old_events_are_taken(api: CleverTap, ts: Any) -> None:
     assert api.events("asha")[0][1] == datetime.fromtimestamp(float(ts), tz=UTC)
 
 
+def test_old_months_get_partitions_of_their_own_and_ancient_ones_share_one(api: CleverTap) -> None:
+    api.taken(event("asha", "Visited", epoch(2020, 5, 6)), event("asha", "Visited", epoch(1971, 5, 6)))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tableoid::regclass::text FROM event ORDER BY at")
+        assert [name for (name,) in cursor.fetchall()] == ["event_default", "event_2020_05"]
+
+
 def test_a_clock_that_is_a_little_ahead_is_believed(api: CleverTap) -> None:
     soon = int((timezone.now() + timedelta(hours=5)).timestamp())
     api.taken(event("asha", "Visited", soon))
@@ -260,6 +268,17 @@ def test_people_and_events_are_found_at_once(api: CleverTap, harbour: Project) -
     events = client.get("/api/v1/profiles/asha/events/").json()["results"]
     assert [(each["name"], each["properties"]) for each in events] == [("Charged", {"Amount": 300})]
     assert harbour.profiles.count() == 2
+
+
+def test_the_page_of_a_person_shows_what_uploads_said(api: CleverTap, alice: User) -> None:
+    api.taken({**profile("asha", Name="Asha Rao", City="Pune"), "objectId": "device-1"}, event("asha", "Charged", Amount=300))
+    client = Client()
+    client.force_login(alice, backend="django.contrib.auth.backends.ModelBackend")
+    answer = client.get(f"/p/{api.project.public_id}/profiles/device-1/", follow=True)
+    shown = answer.content.decode()
+    assert answer.redirect_chain[-1][0].endswith("/profiles/asha/")
+    for word in ("Asha Rao", "Pune", "Charged", "CleverTap ID", "device-1", "from API"):
+        assert word in shown
 
 
 def test_a_dry_run_judges_and_changes_nothing(api: CleverTap) -> None:
