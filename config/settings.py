@@ -137,6 +137,7 @@ CELERY_BEAT_SCHEDULE = {
     "trim calls": {"task": "integrations.mixpanel.tasks.trim_calls", "schedule": timedelta(minutes=1)},
     "drop old pages": {"task": "integrations.mixpanel.tasks.drop_old_pages", "schedule": timedelta(hours=1)},
     "follow a restore": {"task": "profiles.tasks.follow_restore", "schedule": timedelta(minutes=1)},
+    "keep indexes": {"task": "segments.tasks.keep_indexes", "schedule": timedelta(seconds=5)},
     "make event partitions": {"task": "profiles.tasks.make_event_partitions", "schedule": timedelta(hours=6)},
 }
 

@@ -85,7 +85,9 @@ def resolve(
                 made[person.identity] if profile_id is None else profile_id
                 for person, profile_id in zip(people, known.ids, strict=True)
             ]
-            outcome.updated |= _update(people=people, known=known, hear=hear, source=source, source_id=source_id, now=now)
+            outcome.updated |= _update(
+                project_id=project.pk, people=people, known=known, hear=hear, source=source, source_id=source_id, now=now
+            )
             outcome.made_before |= known.ours
         learnt, moved = _links(people, known, outcome.ids)
         knows_all = learn_mixpanel_ids(project_id=project.pk, pairs=learnt, losing=moved.values())
@@ -153,6 +155,7 @@ def _make(
 
 def _update(
     *,
+    project_id: int,
     people: Sequence[Person],
     known: Known,
     hear: Callable[[Sequence[Person]], Person],
@@ -176,7 +179,7 @@ def _update(
         if profile_id in differing:
             rows.setdefault(profile_id, []).append(person)
     said = {profile_id: hear(of_one) for profile_id, of_one in rows.items()}
-    return update_people(said=said, source=source, source_id=source_id, now=now)
+    return update_people(project_id=project_id, said=said, source=source, source_id=source_id, now=now)
 
 
 def unite(*, project: Project, twins: Sequence[Twin], now: datetime) -> None:

@@ -7,6 +7,7 @@ be in segments is taken out of them by the caller, in the same transaction (`seg
 from collections import Counter
 from collections.abc import Collection, Mapping
 
+import msgspec
 from django.db import transaction
 from pyroaring import BitMap64
 
@@ -58,7 +59,9 @@ def _take_out_of_batches(*, dropped: Mapping[int, int], people: BitMap64) -> Non
             continue
         batch.profiles = left.serialize()
         batch.count -= dropped[batch.pk]
-        batch.save(update_fields=["profiles", "count"])
+        if batch.rows is not None:
+            batch.rows = msgspec.json.encode([row for row in msgspec.json.decode(bytes(batch.rows)) if row[0] not in people])
+        batch.save(update_fields=["profiles", "count", "rows"])
 
 
 def erase_batches(*, project_id: int, source: str, source_ids: Collection[int]) -> int:

@@ -8,7 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db.models import F
+from pyroaring import BitMap64
 
+from profiles.changes import note_changed
 from profiles.models import Profile, Project
 from profiles.statements import as_json, fetch_one, run
 
@@ -234,4 +236,5 @@ def merge_twins(*, project_id: int, pairs: dict[int, int], identities: dict[int,
     run(LEAD_FROM_OLD_IDENTITY, {"project_id": project_id, "values": names, "ids": new})
     run(NOTE_MERGES, {**both, "project_id": project_id, "identities": names})
     run(DROP_PROFILES, {"old": old})
+    note_changed(project_id=project_id, profile_ids=BitMap64([*old, *new]), updates=0)
     note_moved_ids(project_id=project_id)

@@ -4,7 +4,8 @@ Django's cursor writes the parameters into the text of the statement: 2-5 times 
 Nothing is prepared by name, because a plan made while a table was small is kept, and was 3-12 times slower later.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, LiteralString
 
 import msgspec
@@ -54,6 +55,19 @@ def copy(statement: LiteralString, rows: str) -> None:
         cursor.copy(statement) as target,
     ):
         target.write(rows)
+
+
+@contextmanager
+def one_snapshot() -> Iterator[None]:
+    """Hold a transaction in which every statement sees the database as the first one does.
+
+    Within a transaction of somebody else it is theirs that holds, with a look of its own for each statement.
+    """
+    outermost = not connection.in_atomic_block
+    with transaction.atomic():
+        if outermost:
+            run("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", {})
+        yield
 
 
 def as_json(values: Any) -> str:

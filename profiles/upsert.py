@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, LiteralString
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
+from pyroaring import BitMap64
 
+from profiles.changes import note_changed
 from profiles.person import IDENTITY, MIXPANEL, Person
 from profiles.statements import as_json, copy, fetch_one, run
 
@@ -87,7 +89,10 @@ WITH person AS MATERIALIZED (
             OR f IS DISTINCT FROM first_name AND f IS NOT NULL
             OR l IS DISTINCT FROM last_name AND l IS NOT NULL
             OR x IS NOT NULL AND properties || x IS DISTINCT FROM properties AS differs,
-        provisional AND k = 1 OR said IS NULL AND d IS NOT NULL AS learns
+        provisional AND k = 1 OR said IS NULL AND d IS NOT NULL AS learns,
+        (e IS DISTINCT FROM email AND e IS NOT NULL)::int + (p IS DISTINCT FROM phone AND p IS NOT NULL)::int
+            + (f IS DISTINCT FROM first_name AND f IS NOT NULL OR l IS DISTINCT FROM last_name AND l IS NOT NULL)::int
+            + (SELECT count(*) FROM jsonb_each(x) own WHERE properties -> own.key IS DISTINCT FROM own.value) AS updates
     FROM person
     CROSS JOIN LATERAL (
         SELECT email, phone, first_name, last_name, properties, provisional, said FROM profile WHERE id = person.o LIMIT 1
@@ -117,7 +122,7 @@ WITH person AS MATERIALIZED (
         updated_at = CASE WHEN differs THEN %(now)s ELSE updated_at END
     FROM known WHERE profile.id = known.o AND (differs OR learns)
 )
-SELECT coalesce(array_agg(o) FILTER (WHERE differs), '{}') FROM known
+SELECT coalesce(array_agg(o) FILTER (WHERE differs), '{}'), coalesce(sum(updates), 0)::int FROM known
 """
 
 # Uses index: profile_alias primary key, profile primary key. Only what differs comes here: ON CONFLICT locks and logs rows
@@ -229,10 +234,18 @@ def make_people(*, project_id: int, people: Sequence[Person], source: str, sourc
     constant = f"{_text(source)}\t{_NULL if source_id is None else source_id}\n"
     lines = [f"{ids[place]}\t{project_id}\t{_line(people[place])}\t{constant}" for place in order]
     try:
-        copy(COPY_PEOPLE, "".join(lines))
+        with transaction.atomic():
+            copy(COPY_PEOPLE, "".join(lines))
+            note_changed(project_id=project_id, profile_ids=BitMap64(ids), updates=sum(map(_values_said, people)))
     except IntegrityError as error:
         raise MadeMeanwhile from error
     return ids
+
+
+def _values_said(person: Person) -> int:
+    """Count the values of properties that were said; first and last name fill one."""
+    said = (person.email, person.phone, person.first_name or person.last_name)
+    return sum(value is not None for value in said) + len(person.properties or ())
 
 
 def _line(person: Person) -> str:
@@ -268,7 +281,9 @@ def _text(value: str) -> str:
     return value.translate(_ESCAPES)
 
 
-def update_people(*, said: Mapping[int, Person], source: str, source_id: int | None, now: datetime) -> set[int]:
+def update_people(
+    *, project_id: int, said: Mapping[int, Person], source: str, source_id: int | None, now: datetime
+) -> set[int]:
     """Update what differs in profiles, {profile id: what is said}; return the ids of those in which something did."""
     parameters = {
         "people": as_json([_row(person, profile_id) for profile_id, person in said.items()]),
@@ -277,7 +292,10 @@ def update_people(*, said: Mapping[int, Person], source: str, source_id: int | N
         "now": now,
         "epoch": int(now.timestamp()),
     }
-    return set(fetch_one(UPDATE_PEOPLE, parameters)[0])
+    with transaction.atomic():
+        changed, updates = fetch_one(UPDATE_PEOPLE, parameters)
+        note_changed(project_id=project_id, profile_ids=BitMap64(changed), updates=updates)
+    return set(changed)
 
 
 def learn_mixpanel_ids(*, project_id: int, pairs: Mapping[str, int], losing: Collection[int]) -> bool:

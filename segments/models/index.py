@@ -58,6 +58,8 @@ class EventColumn(models.Model):
     event_name_id = models.BigIntegerField()
     property = models.TextField(db_collation="C")
     day = models.DateField()
+    # Rows that have it.
+    count = models.BigIntegerField()
     values = models.BinaryField()
 
     class Meta:
@@ -83,7 +85,8 @@ class ProfileColumn(models.Model):
     kind = models.SmallIntegerField(choices=Kind.choices)
     property = models.TextField(db_collation="C")
     chunk = models.IntegerField()
-    # The profiles that have it, a serialised BitMap of low 16 bits, and their values in this order.
+    # The profiles that have it: how many, their low 16 bits as a serialised BitMap, and their values in this order.
+    count = models.IntegerField()
     people = models.BinaryField()
     values = models.BinaryField(null=True)
 

@@ -195,7 +195,7 @@ def test_a_member_may_search(mara: User) -> None:
 
 def test_a_search_that_takes_too_long_says_so(client: Client, harbour: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("segments.find.LONGEST_MS", 50)
-    monkeypatch.setattr("segments.find.FIND", "SELECT NULL FROM pg_sleep(5) WHERE {condition}")
+    monkeypatch.setattr("segments.log.FIND", "SELECT NULL FROM pg_sleep(5) WHERE {condition}")
     person(harbour, "asha")
     error = refusal(search(client, {"all": []}), 503)
     assert error["code"] == "too_slow"

@@ -1,0 +1,1 @@
+"""The index: what people are and did as bitmaps and columns, kept current by deltas (ADR 10)."""

@@ -1,0 +1,243 @@
+"""Blocks of events: what was done of one event on one day of the project, its rows in the order of their profile ids.
+
+The caller holds the index (`state.hold`) and the transaction.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+
+from profiles.statements import run
+from segments.index.bitmaps import Ids, Mask
+from segments.index.columns import Column, constant, decode, encode, is_there, join, take
+from segments.index.counts import Counts
+
+# An event's name and a day.
+Key = tuple[int, date]
+
+# Uses index: event_block primary key
+READ_BLOCKS = """
+SELECT block.event_name_id, block.day, block.counts
+FROM unnest(%(names)s::bigint[], %(days)s::date[]) AS asked(event_name_id, day)
+JOIN event_block block ON block.project_id = %(project_id)s AND block.event_name_id = asked.event_name_id
+    AND block.is_month = %(is_month)s AND block.day = asked.day
+"""
+
+# Uses index: event_column primary key
+READ_COLUMNS = """
+SELECT stored.event_name_id, stored.day, stored.property, stored.values
+FROM unnest(%(names)s::bigint[], %(days)s::date[]) AS asked(event_name_id, day)
+JOIN event_column stored ON stored.project_id = %(project_id)s AND stored.event_name_id = asked.event_name_id
+    AND stored.day = asked.day
+"""
+
+WRITE_BLOCKS = """
+INSERT INTO event_block (project_id, event_name_id, is_month, day, events, points, counts)
+SELECT %(project_id)s, name, %(is_month)s, day, events, points, counts
+FROM unnest(%(names)s::bigint[], %(days)s::date[], %(events)s::bigint[], %(points)s::bigint[], %(counts)s::bytea[])
+    AS block(name, day, events, points, counts)
+ON CONFLICT (project_id, event_name_id, is_month, day) DO UPDATE
+    SET events = EXCLUDED.events, points = EXCLUDED.points, counts = EXCLUDED.counts
+"""
+
+# Uses index: event_block primary key
+ADD_TO_FIGURES = """
+UPDATE event_block SET events = event_block.events + more.events, points = event_block.points + more.points
+FROM unnest(%(names)s::bigint[], %(days)s::date[], %(events)s::bigint[], %(points)s::bigint[]) AS more(name, day, events, points)
+WHERE project_id = %(project_id)s AND event_name_id = more.name AND is_month AND event_block.day = more.day
+"""
+
+WRITE_COLUMNS = """
+INSERT INTO event_column (project_id, event_name_id, property, day, count, values)
+SELECT %(project_id)s, * FROM unnest(%(names)s::bigint[], %(properties)s::text[], %(days)s::date[], %(counts)s::bigint[],
+    %(values)s::bytea[])
+ON CONFLICT (project_id, event_name_id, property, day) DO UPDATE SET count = EXCLUDED.count, values = EXCLUDED.values
+"""
+
+DROP_BLOCKS = """
+DELETE FROM event_block USING unnest(%(names)s::bigint[], %(days)s::date[]) AS gone(name, day)
+WHERE project_id = %(project_id)s AND event_name_id = gone.name AND is_month = %(is_month)s AND event_block.day = gone.day
+"""
+
+DROP_COLUMNS = """
+DELETE FROM event_column USING unnest(%(names)s::bigint[], %(days)s::date[]) AS gone(name, day)
+WHERE project_id = %(project_id)s AND event_name_id = gone.name AND event_column.day = gone.day
+"""
+
+
+@dataclass(slots=True)
+class Block:
+    """Rows of one event and day: the profile of each, and a column for each property that one of them has."""
+
+    profiles: Ids
+    columns: dict[str, Column] = field(default_factory=dict)
+
+    @property
+    def points(self) -> int:
+        """Count the properties that are set."""
+        return sum(int(np.count_nonzero(is_there(column))) for column in self.columns.values())
+
+    def keep(self, rows: Mask) -> "Block":
+        """Return some of its rows."""
+        return Block(self.profiles[rows], {name: take(column, rows) for name, column in self.columns.items()})
+
+    def sorted(self) -> "Block":
+        """Return its rows in the order of their profile ids."""
+        order = np.argsort(self.profiles, kind="stable")
+        return Block(self.profiles[order], {name: take(column, order) for name, column in self.columns.items()})
+
+
+def join_blocks(blocks: Sequence[Block]) -> Block:
+    """Return the rows of several blocks of one event and day, in the order of their profile ids."""
+    if len(blocks) == 1:
+        return blocks[0].sorted()
+    names = {name for block in blocks for name in block.columns}
+    columns = {
+        name: join([block.columns.get(name) or constant(None, len(block.profiles)) for block in blocks]) for name in names
+    }
+    return Block(np.concatenate([block.profiles for block in blocks]), columns).sorted()
+
+
+def month_of(day: date) -> date:
+    """Return the first day of a day's month."""
+    return day.replace(day=1)
+
+
+def read_blocks(*, project_id: int, keys: Iterable[Key]) -> dict[Key, Block]:
+    """Return those of the blocks that are there."""
+    asked = _asked(project_id, keys)
+    profiles = {
+        (name, day): Counts.deserialize(counts).rows()
+        for name, day, counts in run(READ_BLOCKS, {**asked, "is_month": False}).fetchall()
+    }
+    found = {key: Block(rows) for key, rows in profiles.items()}
+    for name, day, name_of_property, values in run(READ_COLUMNS, asked).fetchall():
+        found[name, day].columns[name_of_property] = decode(values)
+    return found
+
+
+def read_months(*, project_id: int, keys: Iterable[Key]) -> dict[Key, Counts]:
+    """Return the counts of those of the months that are there."""
+    rows = run(READ_BLOCKS, {**_asked(project_id, keys), "is_month": True}).fetchall()
+    return {(name, day): Counts.deserialize(counts) for name, day, counts in rows}
+
+
+def _asked(project_id: int, keys: Iterable[Key]) -> dict[str, object]:
+    names, days = _unzip(keys)
+    return {"project_id": project_id, "names": names, "days": days}
+
+
+def _unzip(keys: Iterable[Key]) -> tuple[list[int], list[date]]:
+    found = list(keys)
+    return [name for name, _ in found], [day for _, day in found]
+
+
+def write_blocks(*, project_id: int, blocks: Mapping[Key, Block]) -> None:
+    """Store blocks in the place of those that are there; one without rows goes."""
+    gone = [key for key, block in blocks.items() if not len(block.profiles)]
+    drop_blocks(project_id=project_id, keys=gone)
+    for some in _in_parts({key: block for key, block in blocks.items() if len(block.profiles)}):
+        names, days = _unzip(some)
+        rows = {
+            "project_id": project_id,
+            "names": names,
+            "days": days,
+            "is_month": False,
+            "events": [len(block.profiles) for block in some.values()],
+            "points": [block.points for block in some.values()],
+            "counts": [Counts.of_rows(block.profiles).serialize() for block in some.values()],
+        }
+        run(WRITE_BLOCKS, rows)
+        columns = [
+            (name, of_property, day, int(np.count_nonzero(is_there(column))), encode(column))
+            for (name, day), block in some.items()
+            for of_property, column in block.columns.items()
+        ]
+        if columns:
+            fields = ("names", "properties", "days", "counts", "values")
+            run(
+                WRITE_COLUMNS,
+                {"project_id": project_id, **dict(zip(fields, map(list, zip(*columns, strict=True)), strict=True))},
+            )
+
+
+def _in_parts(blocks: Mapping[Key, Block]) -> Iterator[dict[Key, Block]]:
+    """Yield blocks in parts of so many rows that a statement with them stays small."""
+    part: dict[Key, Block] = {}
+    rows = 0
+    for key, block in blocks.items():
+        part[key] = block
+        rows += len(block.profiles)
+        if rows > 200_000:  # noqa: PLR2004  a few MB
+            yield part
+            part, rows = {}, 0
+    if part:
+        yield part
+
+
+def add_to_blocks(*, project_id: int, more: Mapping[Key, Block]) -> None:
+    """Add rows to days and to their months."""
+    there = read_blocks(project_id=project_id, keys=more)
+    whole = {key: join_blocks([there[key], block] if key in there else [block]) for key, block in more.items()}
+    write_blocks(project_id=project_id, blocks=whole)
+    added: dict[Key, tuple[int, int, Counts]] = {}
+    for (name, day), block in more.items():
+        key = (name, month_of(day))
+        events, points, counts = added.get(key, (0, 0, Counts()))
+        counts.add(Counts.of_rows(np.sort(block.profiles)))
+        added[key] = events + len(block.profiles), points + block.points, counts
+    add_to_months(project_id=project_id, more=added)
+
+
+def add_to_months(*, project_id: int, more: Mapping[Key, tuple[int, int, Counts]]) -> None:
+    """Add events, set properties and counts to months."""
+    there = read_months(project_id=project_id, keys=more)
+    fresh = {key: part for key, part in more.items() if key not in there}
+    write_months(project_id=project_id, months=fresh)
+    for key, counts in there.items():
+        counts.add(more[key][2])
+    set_month_counts(project_id=project_id, months=there)
+    names, days = _unzip(there)
+    figures = {"events": [more[key][0] for key in there], "points": [more[key][1] for key in there]}
+    run(ADD_TO_FIGURES, {"project_id": project_id, "names": names, "days": days, **figures})
+
+
+SET_MONTH_COUNTS = """
+UPDATE event_block SET counts = changed.counts
+FROM unnest(%(names)s::bigint[], %(days)s::date[], %(counts)s::bytea[]) AS changed(name, day, counts)
+WHERE project_id = %(project_id)s AND event_name_id = changed.name AND is_month AND event_block.day = changed.day
+"""
+
+
+def set_month_counts(*, project_id: int, months: Mapping[Key, Counts]) -> None:
+    """Store the counts of months that are there."""
+    names, days = _unzip(months)
+    counts = [each.serialize() for each in months.values()]
+    run(SET_MONTH_COUNTS, {"project_id": project_id, "names": names, "days": days, "counts": counts})
+
+
+def write_months(*, project_id: int, months: Mapping[Key, tuple[int, int, Counts]]) -> None:
+    """Store months, (events, set properties, counts) each, in the place of those that are there."""
+    if not months:
+        return
+    names, days = _unzip(months)
+    rows = {
+        "project_id": project_id,
+        "names": names,
+        "days": days,
+        "is_month": True,
+        "events": [events for events, _, _ in months.values()],
+        "points": [points for _, points, _ in months.values()],
+        "counts": [counts.serialize() for _, _, counts in months.values()],
+    }
+    run(WRITE_BLOCKS, rows)
+
+
+def drop_blocks(*, project_id: int, keys: Iterable[Key]) -> None:
+    """Remove days with their columns."""
+    asked = _asked(project_id, keys)
+    if asked["names"]:
+        run(DROP_BLOCKS, {**asked, "is_month": False})
+        run(DROP_COLUMNS, asked)

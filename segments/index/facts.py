@@ -1,0 +1,316 @@
+"""What the index of a project says, with what waits to be taken into it read beside it: exact as of one snapshot."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Final, assert_never
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from pyroaring import BitMap64
+
+from profiles.models import Project
+from profiles.statements import fetch_one, find_one, run
+from segments.audience.expressions import Condition, Did, HasProperty, LastDays, Span, Times
+from segments.audience.match import Test, matcher
+from segments.index.batches import Batch, Days, read_batches_of, split
+from segments.index.bitmaps import Mask, from_chunks
+from segments.index.blocks import Block, month_of
+from segments.index.columns import Column, NotHeld, decode, select
+from segments.index.counts import Counts
+from segments.index.people import CHANNEL, PRESENT, PROPERTY, Values, lows_of, read_values
+from segments.log import Log
+
+_POSITIVE: Final = {"not_equals": "equals", "not_in": "in", "is_not_set": "is_set"}
+
+# Uses index: profile_change_waiting, profile_merge_not_indexed
+READ_WAITING = """
+SELECT (SELECT array_agg(profiles) FROM profile_change WHERE project_id = %(project_id)s),
+    (SELECT array_agg(old_id) FROM profile_merge WHERE project_id = %(project_id)s AND NOT indexed),
+    (SELECT array_agg(new_id) FROM profile_merge WHERE project_id = %(project_id)s AND NOT indexed)
+"""
+
+# Uses index: profile_column primary key
+READ_PEOPLE = """
+SELECT chunk, people FROM profile_column
+WHERE project_id = %(project_id)s AND kind = %(kind)s AND property = %(property)s ORDER BY chunk
+"""
+
+# Uses index: profile_column primary key
+READ_VALUES = """
+SELECT chunk, people, values FROM profile_column
+WHERE project_id = %(project_id)s AND kind = %(kind)s AND property = %(property)s ORDER BY chunk
+"""
+
+# Uses index: event_name_once, event_block primary key
+FIND_EVENT = """
+SELECT id, (SELECT min(day) FROM event_block WHERE project_id = %(project_id)s AND event_name_id = event_name.id AND NOT is_month),
+    (SELECT max(day) FROM event_block WHERE project_id = %(project_id)s AND event_name_id = event_name.id AND NOT is_month)
+FROM event_name WHERE project_id = %(project_id)s AND name = %(name)s
+"""
+
+# Uses index: event_block primary key. Whole months, and the days before and after them.
+READ_COUNTS = """
+SELECT counts FROM event_block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+    AND is_month AND day >= %(first_month)s AND day < %(after_months)s
+UNION ALL
+SELECT counts FROM event_block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+    AND NOT is_month AND day >= %(first)s AND day < least(%(first_month)s, %(after)s)
+UNION ALL
+SELECT counts FROM event_block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+    AND NOT is_month AND day >= greatest(%(after_months)s, %(first_month)s) AND day < %(after)s
+"""
+
+# Uses index: event_block primary key
+READ_DAYS = """
+SELECT day, counts FROM event_block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+    AND NOT is_month AND day >= %(first)s AND day < %(after)s
+"""
+
+# Uses index: event_column primary key
+READ_COLUMNS = """
+SELECT day, property, values FROM event_column WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+    AND property = ANY(%(properties)s::text[]) AND day >= %(first)s AND day < %(after)s
+"""
+
+# Uses index: event_column primary key
+EVENT_HAS_PROPERTY = """
+SELECT EXISTS (SELECT FROM event_column JOIN event_name ON event_name.id = event_name_id
+    WHERE event_column.project_id = %(project_id)s AND event_name.project_id = %(project_id)s
+        AND event_name.name = %(event)s AND property = %(name)s)
+"""
+
+# Uses index: profile_column primary key
+SOMEBODY_HAS = """
+SELECT EXISTS (SELECT FROM profile_column WHERE project_id = %(project_id)s AND kind = 1 AND property = %(name)s)
+    OR EXISTS (SELECT FROM profile WHERE id = ANY(%(changed)s::bigint[]) AND project_id = %(project_id)s AND properties ? %(name)s)
+"""
+
+
+class Index:
+    """Sets of people of one project. `log` answers what is not held; made in the snapshot in which it is asked."""
+
+    def __init__(self, *, project: Project, zone: ZoneInfo, today: date, log: Log) -> None:
+        """Take a project, its time zone and the day it is there."""
+        self.project_id, self.zone, self.today, self.log = project.pk, zone, today, log
+        self._batches: dict[int, list[Batch]] = {}
+        self._people: dict[tuple[int, str], BitMap64] = {}
+
+    # ---- what waits to be taken in
+
+    @cached_property
+    def _waiting(self) -> tuple[BitMap64, dict[int, int]]:
+        profiles, old, new = fetch_one(READ_WAITING, {"project_id": self.project_id})
+        changed = BitMap64.union(BitMap64(), *map(BitMap64.deserialize, profiles or ()))
+        return changed, dict(zip(old or (), new or (), strict=True))
+
+    @property
+    def changed(self) -> BitMap64:
+        """Return the people of whom the index does not know what they are now."""
+        return self._waiting[0]
+
+    @cached_property
+    def _merges(self) -> tuple[Mapping[int, int], BitMap64]:
+        return self._waiting[1], BitMap64(self._waiting[1])
+
+    def batches_of(self, event_name_id: int) -> list[Batch]:
+        """Return the batches of an event that the index does not have."""
+        if event_name_id not in self._batches:
+            self._batches[event_name_id] = read_batches_of(project_id=self.project_id, event_name_id=event_name_id)
+        return self._batches[event_name_id]
+
+    # ---- what the project has seen (`audience.parse.Known`)
+
+    def event(self, name: str) -> bool:
+        """Tell whether there was an event of this name."""
+        return self.log.event(name)
+
+    def event_property(self, event: str, name: str) -> bool:
+        """Tell whether an event of this name had this property."""
+        if fetch_one(EVENT_HAS_PROPERTY, {"project_id": self.project_id, "event": event, "name": name})[0]:
+            return True
+        found = find_one(FIND_EVENT, {"project_id": self.project_id, "name": event})
+        return found is not None and any(_has(batch, name) for batch in self.batches_of(found[0]))
+
+    def property(self, name: str) -> bool:
+        """Tell whether a person has this property."""
+        asked = {"project_id": self.project_id, "name": name, "changed": list(self.changed)}
+        return bool(fetch_one(SOMEBODY_HAS, asked)[0])
+
+    # ---- sets (`audience.evaluate.Facts`)
+
+    def everyone(self) -> BitMap64:
+        """Return all people."""
+        if (PRESENT, "") not in self._people:
+            there = self._stored(PRESENT, "") - self.changed
+            self._people[PRESENT, ""] = there | self.log.present(self.changed)
+        return self._people[PRESENT, ""].copy()
+
+    def reached_by(self, channel: str, ids: BitMap64) -> BitMap64:
+        """Return who of a set has an address of a channel: email, sms, push or web_push."""
+        known = (self._stored(CHANNEL, channel) & ids) - self.changed
+        asked = ids & self.changed
+        return known | self.log.reached_by(channel, asked) if asked else known
+
+    def _stored(self, kind: int, name: str) -> BitMap64:
+        rows = run(READ_PEOPLE, {"project_id": self.project_id, "kind": kind, "property": name})
+        return from_chunks({chunk: lows_of(people) for chunk, people in rows})
+
+    def columns(self, name: str) -> Iterator[tuple[int, Values]]:
+        """Yield the columns of a property of people, (chunk, who has it and their values)."""
+        for chunk, people, values in run(READ_VALUES, {"project_id": self.project_id, "kind": PROPERTY, "property": name}):
+            yield chunk, read_values(people, values)
+
+    def has(self, condition: Condition) -> BitMap64:
+        """Return whose property satisfies a condition."""
+        if condition.op in _POSITIVE:
+            return self.everyone() - self.has(Condition(condition.property, _POSITIVE[condition.op], condition.value))
+        try:
+            found = self._has(condition)
+        except NotHeld:
+            return self.log.has(condition)
+        if not self.changed:
+            return found
+        return (found - self.changed) | self.log.find(HasProperty(condition), among=self.changed)
+
+    def _has(self, condition: Condition) -> BitMap64:
+        if condition.op == "is_set":
+            return self._stored(PROPERTY, condition.property)
+        chunks = {}
+        for chunk, values in self.columns(condition.property):
+            if values.column is not None:
+                chunks[chunk] = values.lows[select(values.column, condition, zone=self.zone)]
+        return from_chunks(chunks)
+
+    def members(self, segment_ids: tuple[int, ...]) -> BitMap64:
+        """Return who is in any of the segments."""
+        return self.log.members(segment_ids)
+
+    def did(self, did: Did) -> BitMap64:
+        """Return who did an event."""
+        found = find_one(FIND_EVENT, {"project_id": self.project_id, "name": did.event})
+        if found is None:
+            return BitMap64()
+        first, after = self._span(did.within)
+        try:
+            stored = self._matching(did, found[0], first, after) if did.where else self._all(found, first, after)
+            parts = [*stored, *self._not_indexed(did, found[0], first, after)]
+        except NotHeld:
+            return self.log.did(did)
+        return self._who(parts, did.times) & self.everyone()
+
+    def _who(self, parts: Sequence[Counts], times: Times | None) -> BitMap64:
+        """Return who is counted often enough in all the parts together, under the ids that they have now."""
+        if times is None or (times.op, times.value) == ("at_least", 1):
+            people = BitMap64.union(BitMap64(), *(plane for part in parts for plane in part.planes))
+            return self.present(people)
+        total = Counts()
+        for part in parts:
+            total.add(part)
+        merges, old = self._merges
+        if merges:
+            total.rename(merges, old)
+        match times.op:
+            case "at_least":
+                return total.at_least(times.value)
+            case "at_most":
+                return total.at_most(times.value)
+            case "exactly":
+                return total.exactly(times.value)
+            case _:
+                assert_never(times.op)
+
+    def present(self, people: BitMap64) -> BitMap64:
+        """Return people under the ids that they have now, where merges are not taken in yet."""
+        merges, old = self._merges
+        if merges and (moved := people & old):
+            people = people - moved
+            people |= BitMap64([merges[each] for each in moved])
+        return people
+
+    def _span(self, within: LastDays | Span | None) -> tuple[date, date]:
+        """Return the first day that counts and the one after the last."""
+        match within:
+            case None:
+                return date.min, date.max
+            case LastDays(days):
+                return self.today - timedelta(days=days - 1), self.today + timedelta(days=1)
+            case Span(start, end):
+                return start or date.min, date.max if end is None else end + timedelta(days=1)
+            case _:
+                assert_never(within)
+
+    def _all(self, found: Sequence[object], first: date, after: date) -> Iterator[Counts]:
+        """Yield the counts of an event in a span: whole months where it has them, which are few, and days around them."""
+        event, oldest, newest = found
+        if not isinstance(oldest, date) or not isinstance(newest, date):
+            return
+        first = month_of(oldest) if first <= oldest else first
+        after = _next_month(newest) if after > newest else after
+        first_month = first if first.day == 1 else _next_month(first)
+        asked = {"first": first, "after": after, "first_month": first_month, "after_months": month_of(after)}
+        for (counts,) in run(READ_COUNTS, {"project_id": self.project_id, "event": event, **asked}):
+            yield Counts.deserialize(counts)
+
+    def _matching(self, did: Did, event: int, first: date, after: date) -> Iterator[Counts]:
+        """Yield the counts of the events of each day of a span that satisfy all conditions together."""
+        names = sorted({condition.property for condition in did.where})
+        asked = {"project_id": self.project_id, "event": event, "first": first, "after": after}
+        columns: dict[date, dict[str, Column]] = {}
+        for day, name, values in run(READ_COLUMNS, {**asked, "properties": names}):
+            columns.setdefault(day, {})[name] = decode(values)
+        missing = [(each, matcher(each, zone=self.zone)(None)) for each in did.where]
+        for day, stored in run(READ_DAYS, asked):
+            mask: Mask | None = None
+            there = columns.get(day, {})
+            if any(each.property not in there and not holds for each, holds in missing):
+                continue
+            for condition in did.where:
+                if condition.property in there:
+                    rows = select(there[condition.property], condition, zone=self.zone)
+                    mask = rows if mask is None else mask & rows
+            counts = Counts.deserialize(stored)
+            if mask is None or mask.all():
+                yield counts
+            elif mask.any():
+                yield Counts.of_rows(counts.rows()[mask])
+
+    def _not_indexed(self, did: Did, event: int, first: date, after: date) -> Iterator[Counts]:
+        """Yield the counts of the events that satisfy the conditions, of batches that wait."""
+        days = Days(self.zone)
+        tests = [(each, matcher(each, zone=self.zone)) for each in did.where]
+        for batch in self.batches_of(event):
+            if batch.rows is None:
+                fits = first <= days.of_moment(batch.at) < after
+                if fits and all(holds(batch.properties.get(each.property)) for each, holds in tests):
+                    yield Counts([batch.profiles.copy()])
+                continue
+            for day, block in split(batch, days):
+                if first <= day < after:
+                    rows = block.profiles[_matching_rows(block, tests, self.zone)]
+                    yield Counts.of_rows(np.sort(rows))
+
+    def rows_not_indexed(self, event: int) -> Iterator[tuple[date, Counts]]:
+        """Yield all events of a name that the index does not have, by day."""
+        days = Days(self.zone)
+        for batch in self.batches_of(event):
+            for day, block in split(batch, days):
+                yield day, Counts.of_rows(np.sort(block.profiles))
+
+
+def _matching_rows(block: Block, tests: Sequence[tuple[Condition, Test]], zone: ZoneInfo) -> Mask:
+    mask = np.ones(len(block.profiles), dtype=np.bool_)
+    for condition, holds in tests:
+        if condition.property in block.columns:
+            mask &= select(block.columns[condition.property], condition, zone=zone)
+        elif not holds(None):
+            mask[:] = False
+    return mask
+
+
+def _has(batch: Batch, name: str) -> bool:
+    return batch.properties.get(name) is not None or any(own.get(name) is not None for _, _, own in batch.rows or ())
+
+
+def _next_month(day: date) -> date:
+    return date(day.year + day.month // 12, day.month % 12 + 1, 1)
