@@ -11,6 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from profiles.models import Alias, Profile, Project
+from segments.models import IndexState
+from segments.tasks import keep_index
 from tests.integrations.compat.conftest import CleverTap, epoch, event, profile
 
 DAY = epoch(2026, 11, 10)
@@ -164,6 +166,32 @@ def test_conditions_hold_for_one_event_together(
         "event_properties": [dict(zip(("name", "operator", "value"), c, strict=False)) for c in conditions],
     }
     assert sum(map(len, crowd.pages("events.json", query, size=25))) == events
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_index_answers_as_the_log_does_also_while_it_is_behind(crowd: CleverTap) -> None:
+    keep_index(project_id=crowd.project.pk)
+    crowd.taken(
+        event("p01", "Charged", DAY, Amount=5, City="Goa", Number="5"),
+        event("x", "Charged", epoch(2019, 1, 1), Amount=5),
+        {"type": "profile", "identity": "x", "profileData": {"Email": "x@harbour.example"}},
+    )
+    for _ in range(2):
+        assert IndexState.objects.filter(project=crowd.project).exists()
+        found = [
+            (count(crowd, "profiles", *conditions), count(crowd, "events", *conditions)) for conditions, _, _ in CONDITIONS
+        ]
+        assert found[:2] == [(31, 62), (3, 5)]
+        for (conditions, _, _), (people, events) in zip(CONDITIONS, found, strict=True):
+            asked = [dict(zip(("name", "operator", "value"), each, strict=False)) for each in conditions]
+            query = {"event_name": "Charged", "event_properties": asked}
+            records = [record for page in crowd.pages("events.json", query, size=25) for record in page]
+            assert len(records) == events
+            assert len({record["profile"]["identity"] for record in records}) == people
+        assert count(crowd, "events", from_=20190101, to=20190102) == 1
+        assert count(crowd, "events", from_=20261110, to=20261110) == 5
+        assert crowd.get("profile.json?email=x@harbour.example").json()["record"]["identity"] == "x"
+        keep_index(project_id=crowd.project.pk)
 
 
 def test_days_are_those_of_the_project_and_inclusive(api: CleverTap, harbour: Project) -> None:
