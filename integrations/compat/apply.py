@@ -50,20 +50,9 @@ def apply_upload(*, project: Project, records: Sequence[Record], content: bytes,
     _make_months({each.at for each in records if isinstance(each, EventRecord) and each.at is not None}, now=now)
     names = {name: events.event_name_id(project_id=project.pk, name=name) for name in _event_names(records)}
     for attempt in range(_TRIES):
-        named = name_people(project=project, ids=[each.ids for each in records], now=now)
-        # what was written as said last in an attempt before is not all true yet
-        people, resolved = _find_people(project, records, named, now, trust_said=attempt == 0)
         try:
-            with transaction.atomic():
-                change = _Change(
-                    project=project, records=records, named=named, people=people, resolved=resolved, names=names, now=now
-                )
-                if any(isinstance(each, EventRecord) and each.at is not None for each in records):
-                    repeats.wait_for_same(project_id=project.pk, content=content)
-                share_people(project_id=project.pk)
-                if Project.objects.values_list("people_version", flat=True).get(pk=project.pk) != resolved.people_version:
-                    continue
-                change.make()
+            # what was written as said last in an attempt before is not all true yet
+            if _try(project, records, names, content, now=now, trust_said=attempt == 0):
                 return
         except _LookAgain:
             continue
@@ -71,6 +60,26 @@ def apply_upload(*, project: Project, records: Sequence[Record], content: bytes,
             if not isinstance(error.__cause__, errors.DeadlockDetected):
                 raise
     raise Unlucky
+
+
+def _try(
+    project: Project, records: Sequence[Record], names: dict[str, int], content: bytes, *, now: datetime, trust_said: bool
+) -> bool:
+    """Do both transactions; return whether the second one was done: not when somebody was merged since the first.
+
+    Raises _LookAgain.
+    """
+    named = name_people(project=project, ids=[each.ids for each in records], now=now)
+    people, resolved = _find_people(project, records, named, now, trust_said=trust_said)
+    change = _Change(project=project, records=records, named=named, people=people, resolved=resolved, names=names, now=now)
+    with transaction.atomic():
+        if any(isinstance(each, EventRecord) and each.at is not None for each in records):
+            repeats.wait_for_same(project_id=project.pk, content=content)
+        share_people(project_id=project.pk)
+        if Project.objects.values_list("people_version", flat=True).get(pk=project.pk) != resolved.people_version:
+            return False
+        change.make()
+    return True
 
 
 class _LookAgain(Exception):

@@ -5,8 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 from django.utils import timezone
+from psycopg import errors
 
 from integrations.compat import apply
 from integrations.people import unite
@@ -120,3 +121,23 @@ def test_a_merge_between_the_two_transactions_loses_nothing(api: CleverTap, monk
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM event WHERE profile_id = %s", merged)
         assert cursor.fetchone()[0] == 0
+
+
+def test_an_upload_that_a_deadlock_ended_goes_again(api: CleverTap, monkeypatch: pytest.MonkeyPatch) -> None:
+    share, ended = apply.share_people, []
+
+    def share_once(*, project_id: int) -> None:
+        share(project_id=project_id)
+        if len(ended) < 2:
+            ended.append(project_id)
+            raise OperationalError("deadlock detected") from errors.DeadlockDetected()
+
+    monkeypatch.setattr(apply, "share_people", share_once)
+    api.taken(profile("asha", Score={"$incr": 1}), event("asha", "Opened"))
+    assert len(ended) == 2
+    assert (api.properties("asha"), len(api.events("asha"))) == ({"Score": 1}, 1)
+
+
+def test_an_upload_that_never_has_its_turn_is_503(api: CleverTap, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apply, "_try", lambda *_, **__: False)
+    assert "again" in api.refused("upload", 503, {"d": [profile("asha", A=1)]})
