@@ -13,6 +13,7 @@ from integrations.compat import apply
 from integrations.people import unite
 from profiles.merge import Twin
 from profiles.models import Alias, DeviceToken, Profile
+from profiles.statements import share_people
 from tests.cast import Partner
 from tests.integrations.compat.conftest import CleverTap, epoch, event, profile
 from tests.integrations.compat.test_ids import did, said
@@ -124,15 +125,15 @@ def test_a_merge_between_the_two_transactions_loses_nothing(api: CleverTap, monk
 
 
 def test_an_upload_that_a_deadlock_ended_goes_again(api: CleverTap, monkeypatch: pytest.MonkeyPatch) -> None:
-    share, ended = apply.share_people, []
+    ended: list[int] = []
 
     def share_once(*, project_id: int) -> None:
-        share(project_id=project_id)
+        share_people(project_id=project_id)
         if len(ended) < 2:
             ended.append(project_id)
             raise OperationalError("deadlock detected") from errors.DeadlockDetected()
 
-    monkeypatch.setattr(apply, "share_people", share_once)
+    monkeypatch.setattr("integrations.compat.apply.share_people", share_once)
     api.taken(profile("asha", Score={"$incr": 1}), event("asha", "Opened"))
     assert len(ended) == 2
     assert (api.properties("asha"), len(api.events("asha"))) == ({"Score": 1}, 1)

@@ -194,6 +194,45 @@ def test_the_index_answers_as_the_log_does_also_while_it_is_behind(crowd: Clever
         keep_index(project_id=crowd.project.pk)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_index_takes_whatever_an_upload_may_hold(api: CleverTap) -> None:
+    odd: list[Any] = [
+        10**30,
+        -(2**63) - 1,
+        1e300,
+        0.1,
+        True,
+        "",
+        "é" * 256,
+        [1, "1", True, 2.5],
+        [{"a": 1}, {"a": None, "b": "x"}],
+    ]
+    names = [f"k{number}" for number in range(len(odd))]
+    api.taken(
+        *({"type": "event", "identity": f"p{n}", "evtName": "Odd", "evtData": dict(zip(names, odd[n:] + odd[:n], strict=True))}
+          for n in range(len(odd))),
+        *(profile(f"p{n}", Odd=value) for n, value in enumerate(odd[:-1])),
+    )  # fmt: skip
+    conditions = [
+        ("is_set", None),
+        ("equals", 1),
+        ("equals", True),
+        ("greater_than", 10**29),
+        ("less_than", 0.5),
+        ("contains", "é"),
+    ]
+    queries = [
+        {"event_name": "Odd", "event_properties": [{"name": name, "operator": operator, "value": value}]}
+        for name in names
+        for operator, value in conditions
+    ]
+    before = [api.call("counts/profiles.json", query).json()["count"] for query in queries]
+    keep_index(project_id=api.project.pk)
+    assert IndexState.objects.filter(project=api.project).exists()
+    assert [api.call("counts/profiles.json", query).json()["count"] for query in queries] == before
+    assert before[:6] == [9, 1, 2, 2, 2, 1]
+
+
 def test_days_are_those_of_the_project_and_inclusive(api: CleverTap, harbour: Project) -> None:
     harbour.timezone = "Asia/Kolkata"
     harbour.save()
