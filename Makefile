@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet insta
 DEPLOYED := PUBLIC_URL=https://muster.example ALLOWED_HOSTS=muster.example BEHIND_PROXY=1 \
 	SECRET_KEY=only-for-the-check-of-the-settings-0123456789-abcdefghijklmnop
 
-.PHONY: help run demo test check fmt bench-ingest bench-people clean preflight
+.PHONY: help run demo test check fmt bench-ingest bench-people bench-upload clean preflight
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1#\2/p' Makefile | awk -F'#' '{printf "%-18s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ bench-ingest: .venv/.installed-dev ## Measure the ingest; MEMBERS=20000 makes it
 
 bench-people: .venv/.installed-dev ## Measure Find People; PEOPLE=5000 makes it short
 	@$(if $(PEOPLE),PEOPLE=$(PEOPLE) )exec $(BIN)/python -m tests.bench.find_people
+
+bench-upload: .venv/.installed-dev ## Measure uploads to /1/ against the ingest; RECORDS=10000 makes it short
+	@$(if $(RECORDS),RECORDS=$(RECORDS) )exec $(BIN)/python -m tests.bench.upload
 
 clean: ## Remove the caches and .venv; MUSTER_HOME stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis test-results

@@ -13,6 +13,7 @@ urlpatterns = [
     path("p/<str:project_id>/", include("segments.urls")),
     path("p/<str:project_id>/", include("integrations.urls")),
     path("partners/mixpanel/", include("integrations.mixpanel.urls")),
+    path("1/", include("integrations.compat.urls")),
     path("api/", include("config.api")),
     path("admin/", admin.site.urls),
 ]

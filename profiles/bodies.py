@@ -15,6 +15,8 @@ BODY_PATIENCE: Final = 15.0  # seconds without a byte of a body
 _LEFT_PATIENCE: Final = 2.0  # the same, when nobody wants it any more
 BODY_MAX_BYTES: Final = 2 * 1024 * 1024
 _STEP: Final = 256 * 1024
+# They read for themselves, with a limit and an envelope of their own.
+_READ_BY_VIEWS: Final = ("/partners/", "/1/")
 
 
 class BodyMiddleware:
@@ -43,7 +45,7 @@ class BodyMiddleware:
                 line.settimeout(None)
 
     def _answer(self, request: HttpRequest, *, chunked: bool) -> HttpResponseBase:
-        if request.path.startswith("/partners/"):  # they read for themselves, with a limit and an envelope of their own
+        if request.path.startswith(_READ_BY_VIEWS):
             return self.get_response(request)
         if chunked and (refusal := _take_chunks(request)) is not None:
             return refusal

@@ -10,6 +10,14 @@ from profiles.models import Alias, Profile, Project
 from profiles.statements import run
 
 PAGE_SIZE: Final = 50
+_ALIAS_KINDS: Final = {
+    Alias.Kind.IDENTITY: "earlier_identity",
+    Alias.Kind.MIXPANEL: "mixpanel",
+    Alias.Kind.OBJECT: "object_id",
+    Alias.Kind.FACEBOOK: "facebook",
+    Alias.Kind.GOOGLE: "google",
+}
+ID_KINDS: Final = ("identity", *_ALIAS_KINDS.values())
 
 # Uses index: event_of_profile
 READ_EVENTS = """
@@ -61,7 +69,7 @@ class EventCount:
 
 @dataclass(frozen=True, slots=True)
 class Id:
-    """An id that leads to a person: `identity`, `earlier_identity` or `mixpanel`; since when, but for the identity itself."""
+    """An id that leads to a person, of a kind of `ID_KINDS`; since when, but for the identity itself."""
 
     kind: str
     value: str
@@ -94,7 +102,7 @@ def in_words(value: Any) -> str:
 
 
 def find_profile(*, project: Project, identity: str) -> Profile | None:
-    """Return whom an id leads to: the identity first, then an identity they had earlier, then a Mixpanel id."""
+    """Return whom an id leads to: the identity first, then an identity they had earlier, then a Mixpanel id and the others."""
     if "\0" in identity:
         return None
     identity = identity.encode("utf-8", "replace").decode()
@@ -107,11 +115,10 @@ def find_profile(*, project: Project, identity: str) -> Profile | None:
 
 def read_ids(*, profile: Profile) -> list[Id]:
     """Return the ids that lead to a person, the identity first."""
-    kinds = {Alias.Kind.IDENTITY: "earlier_identity", Alias.Kind.MIXPANEL: "mixpanel"}
     aliases = Alias.objects.filter(project_id=profile.project_id, profile=profile).order_by("kind", "value")
     return [
         Id("identity", profile.identity),
-        *(Id(kinds[Alias.Kind(alias.kind)], alias.value, alias.created_at) for alias in aliases),
+        *(Id(_ALIAS_KINDS[Alias.Kind(alias.kind)], alias.value, alias.created_at) for alias in aliases),
     ]
 
 

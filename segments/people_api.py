@@ -20,7 +20,7 @@ from segments import people
 class IdSerializer(serializers.Serializer[dict[str, str]]):
     """An id that leads to a person."""
 
-    kind = serializers.ChoiceField(choices=["identity", "earlier_identity", "mixpanel"])
+    kind = serializers.ChoiceField(choices=queries.ID_KINDS)
     value = serializers.CharField()
 
 

@@ -69,6 +69,18 @@ API: dict[str, dict[str, Any]] = {
 }
 OPEN = {"health/"}  # says nothing of any project
 
+_QUERY = {"event_name": "Partner Sync"}
+# Below /1/, CleverTap's API: each method with its address and the body it takes.
+COMPAT: dict[str, tuple[str, str, Any]] = {
+    "counts/events.json/": ("POST", "", _QUERY),
+    "counts/profiles.json/": ("POST", "", _QUERY),
+    "delete/profiles.json/": ("POST", "", {"identity": PERSON}),
+    "events.json/": ("POST", "", _QUERY),
+    "profile.json/": ("GET", f"?identity={PERSON}", None),
+    "profiles.json/": ("POST", "", _QUERY),
+    "upload/": ("POST", "", {"d": [{"type": "profile", "identity": PERSON, "profileData": {"City": "Elsewhere"}}]}),
+}
+
 
 @dataclass(frozen=True)
 class Harbour:
@@ -130,6 +142,8 @@ def charlies(client: Client, charlie: User) -> Client:
 def test_every_address_of_a_project_stands_in_the_table() -> None:
     assert set(_below("p/<str:project_id>/")) == set(PAGES)
     assert set(_below("api/v1/")) - OPEN == set(API)
+    with_json = {route if "json" in route or route == "upload/" else f"{route[:-1]}.json/" for route in _below("1/")}
+    assert with_json - {"upload.json/"} == set(COMPAT)
 
 
 def test_every_page_of_a_project_says_which_role_it_needs() -> None:
@@ -231,6 +245,26 @@ def test_the_api_answers_nobody_without_credentials(seen: Harbour) -> None:
     for headers in ({}, {"Authorization": "Basic eDp5"}):
         answers = _call_api(Client(), seen, "", headers=headers)
         assert {address: status for address, status in answers.items() if status != 401} == {}
+
+
+def test_clevertaps_calls_of_another_project_find_nobody_and_change_nothing_here(
+    seen: Harbour, charlies: Client, mixpanel: Partner, other_mixpanel: Partner
+) -> None:
+    here, there = mixpanel.project.public_id, other_mixpanel.project.public_id
+    words = Harbour(seen.parts, tuple(word for word in seen.words if word not in {PERSON, here}))
+    header = {"Authorization": basic(there, other_mixpanel.passcode)}
+    for client, headers, query in ((charlies, {}, f"project={here}"), (Client(), header, "")):
+        for route, (method, address, body) in COMPAT.items():
+            path = f"/1/{route}{address}{'&' if address else '?'}{query}"
+            data = b"" if body is None else json.dumps(body).encode()
+            answer = client.generic(method, path, data, content_type="application/json", headers=headers)
+            assert not words.shows(answer.content), path
+            assert answer["Content-Type"] == "application/json", path
+            assert answer.status_code == 200 if route == "upload/" and not query else answer.status_code >= 400, path
+    person = mixpanel.ledger.profile(PERSON)
+    assert person is not None
+    assert (person["email"], person["properties"]) == ("secret@harbour.example", {})
+    assert mixpanel.story().members == {PERSON}
 
 
 def test_mixpanel_of_another_project_changes_nothing_here(seen: Harbour, mixpanel: Partner, other_mixpanel: Partner) -> None:

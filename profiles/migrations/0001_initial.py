@@ -283,6 +283,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("token", models.TextField(db_collation="C")),
+                ("keys", models.JSONField(null=True)),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("updated_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 (
@@ -318,7 +319,18 @@ class Migration(migrations.Migration):
                         "project_id", "kind", "value", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
-                ("kind", models.SmallIntegerField(choices=[(1, "Earlier identity"), (2, "Mixpanel ID")])),
+                (
+                    "kind",
+                    models.SmallIntegerField(
+                        choices=[
+                            (1, "Earlier identity"),
+                            (2, "Mixpanel ID"),
+                            (3, "CleverTap ID"),
+                            (4, "Facebook ID"),
+                            (5, "Google ID"),
+                        ]
+                    ),
+                ),
                 ("value", models.TextField(db_collation="C")),
                 ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 (

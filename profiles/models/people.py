@@ -55,6 +55,9 @@ class Alias(models.Model):
 
         IDENTITY = 1, "Earlier identity"  # of a profile that was merged into this one
         MIXPANEL = 2, "Mixpanel ID"
+        OBJECT = 3, "CleverTap ID"  # of a device; the /1/ API calls it objectId or guid
+        FACEBOOK = 4, "Facebook ID"
+        GOOGLE = 5, "Google ID"
 
     pk = models.CompositePrimaryKey("project_id", "kind", "value")
     project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
@@ -147,6 +150,8 @@ class DeviceToken(models.Model):
     profile = models.ForeignKey(Profile, models.DO_NOTHING, db_constraint=False, related_name="tokens")
     kind = models.CharField(max_length=8, choices=Kind.choices)
     token = models.TextField(db_collation="C")
+    # What a browser's subscription needs beside its address: {"p256dh", "auth"}.
+    keys = models.JSONField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(db_default=Now())
 

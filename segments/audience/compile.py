@@ -31,7 +31,7 @@ SYSTEM_PROPERTIES: Final = {"Name": "name", "Email": "email", "Phone": "phone"}
 _COMPARE: Final = {"at_least": ">=", "at_most": "<=", "exactly": "="}
 _INSTANT: Final = timedelta(microseconds=1)
 
-_EVENT_PROPERTIES: Final = "(batch.properties || coalesce(event.properties, '{}'))"
+EVENT_PROPERTIES: Final = "(batch.properties || coalesce(event.properties, '{}'))"
 _ANY_ELEMENT: Final = """EXISTS (
     SELECT FROM jsonb_array_elements(CASE jsonb_typeof({v}) WHEN 'array' THEN {v} ELSE jsonb_build_array({v}) END)
         AS element(value) WHERE {test})"""
@@ -89,6 +89,21 @@ def to_sql(
     return _expression(tree, statement), statement.parameters
 
 
+def event_to_sql(did: Did, *, zone: ZoneInfo, today: date) -> tuple[str, dict[str, Any]]:
+    """Return what is asked of a row of `event` with its `batch`, " AND …" or nothing, and its parameters.
+
+    That is the time and the conditions of a `Did`; not its name, and not how often.
+    """
+    statement = _Statement(zone=zone, today=today, people_in=lambda _segment_ids: ())
+    return _within(did.within, statement) + _where(did, statement), statement.parameters
+
+
+def _where(did: Did, statement: _Statement) -> str:
+    return "".join(
+        f" AND {_condition(each, f'({EVENT_PROPERTIES} -> {statement.take(each.property)})', statement)}" for each in did.where
+    )
+
+
 def _expression(tree: Expression, statement: _Statement) -> str:
     match tree:
         case All(parts):
@@ -126,9 +141,7 @@ def _of_person(name: str, statement: _Statement) -> str:
 
 
 def _did(did: Did, statement: _Statement) -> str:
-    where = "".join(
-        f" AND {_condition(each, f'({_EVENT_PROPERTIES} -> {statement.take(each.property)})', statement)}" for each in did.where
-    )
+    where = _where(did, statement)
     times = ""
     if did.times is not None:
         times = f" GROUP BY event.profile_id HAVING count(*) {_COMPARE[did.times.op]} {statement.take(did.times.value)}"
