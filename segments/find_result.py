@@ -17,7 +17,7 @@ from segments.statistics import FIRST_PROPERTY
 
 PAGE_SIZE: Final = 25
 _BARS: Final = 8
-_OWN_COLUMNS: Final = 3
+_OWN_COLUMNS: Final = 2
 _USUAL_DAYS: Final = 30
 _MOST_DAYS: Final = 90
 _MOST_EXPLAINED: Final = 12
@@ -175,6 +175,6 @@ def ways_out(finder: Finder, *, query: Any) -> list[Way]:
     for index, part in enumerate(parts):
         left = leave_out(query, index=index)
         count = len(finder.people(finder.read(left)))
-        words = finder.describe(finder.read(part)).removeprefix("Users who ").removesuffix(".")
+        words = finder.describe(finder.read(part)).removeprefix("Users who ").removeprefix("have ").removesuffix(".")
         ways.append(Way(words, left, count))
     return sorted((way for way in ways if way.count), key=lambda way: -way.count)

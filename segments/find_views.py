@@ -154,7 +154,7 @@ def _place(context: dict[str, Any], form: Group | None, error: BadQuery) -> None
         context["problem"] = f"{error.message} ({error.place})" if error.place else error.message
         return
     find_form.mark(form, [Problem(error.place, error.message, missing=False)], missing=True)
-    context["problem"] = form.problems.get("", "")
+    context |= {"problem": form.problems.get("", ""), "wrong": True}
 
 
 def _rest(request: ProjectRequest, finder: Finder, *, query: Any, tree: Expression, ids: BitMap64) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _change(request: ProjectRequest) -> HttpResponseBase:
         return _answer_form(
             request, {"form": form, "problem": "This takes too long just now. What you typed is kept: try again."}
         )
-    context["problem"] = form.problems.get("", "")
+    context |= {"problem": form.problems.get("", ""), "wrong": finds and bool(problems)}
     if not problems:
         try:
             address = _page(request) + find_address.write(query)
