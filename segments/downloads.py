@@ -179,11 +179,11 @@ def _claim(download_id: int, *, clock: Clock) -> "_Worker | None":
     taken = Download.objects.filter(mine, pk=download_id).update(
         status=JobStatus.RUNNING, alive_at=now, done=0, total=None, error="", bytes=0
     )
-    return (
-        _Worker(Download.objects.select_related("project", "segment").get(pk=download_id), sign=now, clock=clock)
-        if taken
-        else None
-    )
+    if not taken:
+        return None
+    for left in folder().glob(f"{download_id}-*.part"):  # by a worker that died
+        left.unlink(missing_ok=True)
+    return _Worker(Download.objects.select_related("project", "segment").get(pk=download_id), sign=now, clock=clock)
 
 
 class _Worker:

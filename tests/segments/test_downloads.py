@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from profiles.models import Profile, Project, User
+from profiles.statements import run
 from segments import downloads, tasks
 from segments.models import Download, JobStatus, Segment, SegmentType
 from tests.segments.conftest import MakePeople, MakeSegment, at, signed_in, text
@@ -21,6 +22,13 @@ from tests.segments.conftest import MakePeople, MakeSegment, at, signed_in, text
 HTMX = {"HX-Request": "true"}
 EVERYBODY: dict[str, Any] = {"all": []}
 CITY = {"all": [{"property": "City", "op": "equals", "value": "Pune"}]}
+
+
+FILL = """
+INSERT INTO profile (project_id, identity, source, provisional, properties)
+SELECT %(project_id)s, 'p' || n, 'x', false, jsonb_build_object('City', 'City ' || n %% 50, 'N', n)
+FROM generate_series(%(first)s::int, %(last)s::int) AS n
+"""
 
 
 class Clock:
@@ -224,9 +232,10 @@ def test_a_worker_that_is_killed_is_noticed_and_another_begins_anew(
         raise Killed
 
     job = begin(harbour, bob)
-    clock.each = after(20, kill)
+    clock.each = after(36, kill)
     with pytest.raises(Killed):
         downloads.write(download_id=job.pk, clock=clock)
+    (files / f"{job.pk}-left.csv.part").touch()  # as kill -9 leaves it
     job.refresh_from_db()
     assert (job.status, job.file) == (JobStatus.RUNNING, "")
     assert 0 < job.done < 20
@@ -294,11 +303,8 @@ def test_only_so_many_wait(harbour: Project, elsewhere: Project, bob: User) -> N
 
 
 def test_fifty_thousand_people_take_no_more_memory_than_a_few(harbour: Project, bob: User, clock: Clock) -> None:
-    def fill(count: int, first: int) -> None:
-        Profile.objects.bulk_create(
-            Profile(project=harbour, identity=f"p{first + n:06}", source="x", properties={"City": f"City {n % 50}", "N": n})
-            for n in range(count)
-        )
+    def fill(first: int, last: int) -> None:
+        run(FILL, {"project_id": harbour.pk, "first": first, "last": last})
 
     def peak() -> int:
         job = begin(harbour, bob)
@@ -310,9 +316,9 @@ def test_fifty_thousand_people_take_no_more_memory_than_a_few(harbour: Project, 
         assert job.done == Profile.objects.count()
         return most
 
-    fill(4000, 0)
+    fill(1, 4000)
     few = peak()
-    fill(46_000, 4000)
+    fill(4001, 50_000)
     many = peak()
     # what grows is the set of ids: finder.people hands it over as a bitmap, from a list in the slow engine
     assert many < few + 6_000_000, (few, many)
@@ -413,9 +419,10 @@ def test_a_file_is_sent_to_a_creator_of_its_project(
     downloads.write(download_id=job.pk, clock=clock)
     answer = as_bob.get(at("download-file", harbour, job.pk))
     assert answer["Content-Disposition"] == 'attachment; filename="users-who-all-of-them-ever.csv"'
-    assert answer["Cache-Control"] == "no-store"
+    assert "no-store" in answer["Cache-Control"]
     assert b"".join(answer).decode("utf-8-sig").splitlines()[1] == "ann,,,"
-    answer.close()
+    for close in answer._resource_closers:  # type: ignore[attr-defined]  # closing the answer ends the connection
+        close()
     path = downloads.path_of(Download.objects.get())
     assert path is not None
     path.unlink()
