@@ -514,3 +514,18 @@ def test_a_long_list_has_pages(as_bob: Client, harbour: Project, bob: User) -> N
         Download.objects.update(status=JobStatus.DONE)
     assert "Number 1!" not in text(as_bob, at("downloads", harbour))
     assert "Number 1!" in text(as_bob, at("downloads", harbour) + "?page=2")
+
+
+def test_a_large_segment_is_exported_in_the_background_a_small_one_at_once(
+    as_bob: Client, harbour: Project, make_segment: MakeSegment, make_people: MakePeople
+) -> None:
+    segment = make_segment("Cart", people=make_people("ann"))
+    address = at("segment-people", harbour, segment.pk)
+    background = at("download-new", harbour) + f"?segment={segment.pk}"
+    shown = text(as_bob, address)
+    assert 'href="?format=csv"' in shown
+    assert background not in shown
+    Segment.objects.filter(pk=segment.pk).update(size=50_001)
+    shown = text(as_bob, address)
+    assert 'href="?format=csv"' not in shown
+    assert background in shown
