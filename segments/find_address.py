@@ -5,7 +5,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from segments.audience.values import BadQuery
-from segments.builder.query import as_text, canonical
+from segments.builder.canonical import as_text, canonical
 
 # Web servers and mail programs cut what is longer.
 LONGEST: Final = 7000

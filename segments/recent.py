@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from profiles.models import Project, User
-from segments.builder.query import as_text
+from segments.builder.canonical import as_text
 from segments.models import RecentQuery
 
 SHOWN: Final = 8

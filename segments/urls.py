@@ -2,15 +2,15 @@
 
 from django.urls import path
 
-from segments import download_views, find_views, people_views, sync_views, views
+from segments import download_views, find_panels, find_views, people_views, sync_views, views
 
 urlpatterns = [
     path("segments/", views.segments, name="segments"),
     path("segments/find-people/", find_views.find_people, name="find-people"),
-    path("segments/find-people/by-property/", find_views.by_property, name="find-by-property"),
-    path("segments/find-people/by-day/", find_views.by_day, name="find-by-day"),
-    path("segments/find-people/people/", find_views.page, name="find-page"),
-    path("segments/find-people/values/", find_views.values, name="find-values"),
+    path("segments/find-people/by-property/", find_panels.by_property, name="find-by-property"),
+    path("segments/find-people/by-day/", find_panels.by_day, name="find-by-day"),
+    path("segments/find-people/people/", find_panels.page, name="find-page"),
+    path("segments/find-people/values/", find_panels.values, name="find-values"),
     path("segments/find-people/save/", find_views.save, name="find-save"),
     path("segments/downloads/", download_views.downloads, name="downloads"),
     path("segments/downloads/new/", download_views.new, name="download-new"),

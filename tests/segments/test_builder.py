@@ -10,9 +10,10 @@ from django.template.loader import render_to_string
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from segments.builder.canonical import as_text, canonical
 from segments.builder.fields import act, leave_out, read_fields
 from segments.builder.nodes import Act, Filter, Group, note, read_number, shown, walk
-from segments.builder.query import Odd, as_text, canonical, from_query, to_query
+from segments.builder.query import Odd, from_query, to_query
 from tests.segments.audience.worlds import queries
 
 FIELD = re.compile(r"<(input|select|option)\b([^>]*)>")
