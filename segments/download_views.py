@@ -1,11 +1,13 @@
 """Exports of people: begun by a button, written in the background, fetched when they are whole."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 from django.contrib import messages
 from django.db import transaction
 from django.http import FileResponse, Http404, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import slugify
 from django.views.decorators.cache import never_cache
@@ -31,12 +33,16 @@ def _find(request: ProjectRequest, download_id: int) -> Download:
     return found
 
 
-def _row(download: Download) -> dict[str, Any]:
-    return {
+def _row(request: ProjectRequest, download: Download) -> dict[str, Any]:
+    row = {
         "job": download,
         "live": download.status in _LIVE,
         "ends": (download.finished_at or download.created_at) + jobs.KEPT_FOR,
     }
+    if download.query is not None:
+        with suppress(find_address.TooLong):
+            row["address"] = reverse("find-people", args=[request.project.public_id]) + find_address.write(download.query)
+    return row
 
 
 @require_role(Role.CREATOR)
@@ -45,7 +51,7 @@ def downloads(request: ProjectRequest) -> HttpResponse:
     """List the exports of the project, the newest first."""
     found = Download.objects.filter(project=request.project).select_related("segment", "made_by").order_by("-pk")
     page = Page(read_number(request.GET.get("page")), found.count(), _PAGE)
-    rows = [_row(each) for each in found[page.start : page.start + _PAGE]]
+    rows = [_row(request, each) for each in found[page.start : page.start + _PAGE]]
     context = {"rows": rows, "page": page, "live": any(row["live"] for row in rows)}
     return render(request, "segments/find/_downloads.html" if request.htmx else "segments/find/downloads.html", context)
 
@@ -76,7 +82,7 @@ def new(request: ProjectRequest) -> HttpResponse:
         )
     transaction.on_commit(lambda: tasks.wake_download(download_id=job.pk))
     if request.htmx:
-        return render(request, "segments/find/_export.html", _row(job))
+        return render(request, "segments/find/_export.html", _row(request, job))
     messages.success(request, "The export has begun\nYou can close this page: the file is kept here for a week.")
     return redirect("downloads", request.project.public_id)
 
@@ -103,7 +109,7 @@ def one(request: ProjectRequest, download_id: int) -> HttpResponse:
     download = _find(request, download_id)
     if not request.htmx:
         return redirect("downloads", request.project.public_id)
-    return render(request, "segments/find/_export.html", _row(download))
+    return render(request, "segments/find/_export.html", _row(request, download))
 
 
 @require_role(Role.CREATOR)
@@ -127,7 +133,7 @@ def stop(request: ProjectRequest, download_id: int) -> HttpResponse:
     download = _find(request, download_id)
     jobs.stop(download=download, now=timezone.now())
     if request.htmx and request.htmx.target == "export":
-        return render(request, "segments/find/_export.html", _row(_find(request, download_id)))
+        return render(request, "segments/find/_export.html", _row(request, _find(request, download_id)))
     return redirect("downloads", request.project.public_id)
 
 

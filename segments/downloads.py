@@ -8,18 +8,19 @@ one writer's signs count. It writes beside the file's place and moves the file t
 import csv
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import msgspec
 import structlog
 from django.conf import settings
 from django.db.models import Q
 from pyroaring import BitMap64
 
-from profiles.models import Profile, Project, User
+from profiles.models import Project, User
 from profiles.queries import in_words
 from profiles.statements import run
 from segments.audience.values import BadQuery
@@ -44,6 +45,12 @@ _OWN: Final = ("Identity", "Name", "Email", "Phone")
 NAME_PROPERTIES = """
 SELECT key, count(*) FROM profile CROSS JOIN LATERAL jsonb_object_keys(properties) AS key
 WHERE id = ANY(%(ids)s::bigint[]) AND project_id = %(project_id)s GROUP BY key
+"""
+
+# Uses index: profile primary key. As text, because msgspec reads JSON several times faster.
+READ_PEOPLE = """
+SELECT identity, name, email, phone, properties::text FROM profile
+WHERE id = ANY(%(ids)s::bigint[]) AND project_id = %(project_id)s ORDER BY id
 """
 
 Clock = Callable[[], datetime]
@@ -255,14 +262,17 @@ class _Worker:
         out.write("\ufeff")  # with the mark, spreadsheets read the names as UTF-8
         writer = csv.writer(out)
         writer.writerow([quote(each) for each in (*_OWN, *columns)])
-        people = Profile.objects.filter(project_id=self.download.project_id)
         for some in _in_parts(ids):
-            rows = people.filter(pk__in=some).order_by("pk").values_list("identity", "name", "email", "phone", "properties")
-            writer.writerows(
-                [*map(quote, own), *(_cell(properties.get(name)) for name in columns)] for *own, properties in rows
-            )
+            rows = run(READ_PEOPLE, {"ids": some, "project_id": self.download.project_id})
+            writer.writerows(_cells(own, msgspec.json.decode(properties), columns) for *own, properties in rows)
             self.done += len(some)
             self._show_life()
+
+
+def _cells(own: Iterable[object], properties: Mapping[str, Any], columns: Iterable[str]) -> Iterator[object]:
+    yield from map(quote, own)
+    for name in columns:
+        yield _cell(properties.get(name))
 
 
 def _cell(value: Any) -> object:

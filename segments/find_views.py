@@ -20,7 +20,7 @@ from profiles.models import Role
 from segments import find_address, find_examples, find_form, find_result, recent, saved
 from segments.audience.values import BadQuery
 from segments.builder.canonical import as_text, canonical
-from segments.builder.fields import act, read_fields
+from segments.builder.fields import ADDS, act, read_fields
 from segments.builder.nodes import Act, Group
 from segments.builder.query import Odd, Problem, from_query
 from segments.find import LONGEST_MS, TooSlow, looking
@@ -157,10 +157,10 @@ def _change(request: ProjectRequest) -> HttpResponseBase:
     asked = request.POST.get("act", "find")
     form = read_fields(dict(request.POST.lists()))
     act(form, asked=asked)
-    finds = asked == "find"
+    finds, adds = asked == "find", asked.partition(" ")[0] in ADDS
     if not form.parts and not finds:  # the last condition was taken out: begin with an empty one
         form.parts.append(Act())
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = {"added": adds}
     query: Any = None
     problems: list[Problem] = []
     try:

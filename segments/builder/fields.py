@@ -123,6 +123,7 @@ _NEW: Final[dict[str, Callable[[], Node]]] = {
     "segments": Sets,
     "group": lambda: Group(word="any", parts=[Act()]),
 }
+ADDS: Final = frozenset({*_NEW, "filter"})
 
 
 def act(form: Group, *, asked: str) -> None:
