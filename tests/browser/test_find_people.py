@@ -80,6 +80,7 @@ def test_a_marketer_finds_people_changes_the_query_shares_and_saves_it(site: Sit
     form.get_by_role("button", name="Filter", exact=True).click()
     expect(form.get_by_role("status")).to_have_text("Choose a property.")
     expect(_count(page)).to_have_text("40")
+    expect(form.get_by_label("Property")).to_be_focused()
     form.get_by_label("Property").select_option("Action")
     form.get_by_label("Value", exact=True).fill("Added")
     form.get_by_label("Value", exact=True).press("Enter")
