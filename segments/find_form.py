@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final
 
 from profiles.models import Project
 from segments.audience.values import BadQuery
 from segments.builder.nodes import Act, Group, Sets, note, walk
 from segments.builder.query import Problem, to_query
+from segments.figures import Named
 from segments.find import Finder
 from segments.models import Segment
 
@@ -22,12 +24,15 @@ class Seen:
     def __init__(self, finder: Finder) -> None:
         """Look up nothing yet."""
         self.finder = finder
-        self.events = finder.events()
-        self._known = {each.name for each in self.events}
+
+    @cached_property
+    def events(self) -> list[Named]:
+        """Return the events of the project, the most frequent first."""
+        return self.finder.events()
 
     def is_text(self, event: str | None, name: str, text: str) -> bool:
         """Tell whether a number or truth value that was typed is meant as a text: the property holds it, or all, as text."""
-        if event is not None and event not in self._known:
+        if event is not None and not self.finder.event(event):
             return False
         alike = [each.value for each in self.finder.values(name, event=event, like=text, limit=SUGGESTED)]
         same = [each for each in alike if (each if isinstance(each, str) else str(each).lower()) == text]
@@ -38,7 +43,8 @@ class Seen:
         """Return what the templates of the form show beside it."""
         acts = [node for node in walk(form) if isinstance(node, Act)]
         sets = [node for node in walk(form) if isinstance(node, Sets)]
-        asked = {act.event for act in acts if act.where and act.event in self._known}
+        known = {each.name for each in self.events}
+        asked = {act.event for act in acts if act.where and act.event in known}
         context: dict[str, Any] = {
             "form": form,
             "events": self.events,

@@ -163,12 +163,15 @@ def _change(request: ProjectRequest) -> HttpResponseBase:
     context: dict[str, Any] = {"added": adds}
     query: Any = None
     problems: list[Problem] = []
+    again = False
     try:
         with looking(project=request.project, now=timezone.now()) as finder:
             seen = find_form.Seen(finder)
             query, problems = find_form.read(form, seen=seen)
             find_form.mark(form, problems, missing=finds)
-            context |= seen.context(form)
+            again = not problems and not finds and as_text(query) == _asked_before(request)
+            if problems or again or not request.htmx:
+                context |= seen.context(form)
     except TooSlow:
         return _answer_form(
             request, {"form": form, "problem": "This takes too long just now. What you typed is kept: try again."}
@@ -179,32 +182,31 @@ def _change(request: ProjectRequest) -> HttpResponseBase:
             address = page_address(request) + find_address.write(query)
         except find_address.TooLong:
             return _answer_form(request, context | {"problem": _TOO_LONG})
-        if request.htmx:
-            return _answer_query(request, query, address=address, context=context, finds=finds)
+        if request.htmx and not again:
+            return _answer_query(request, query, address=address, finds=finds)
         if finds:
             return redirect(address)
     elif not finds and all(problem.missing for problem in problems):
         context["hint"] = problems[0].message
+    elif _asked_before(request):
+        context["hint"] = "Below is the answer to the query before."
     return _answer_form(request, context, status=422 if finds and problems and not request.htmx else 200)
 
 
 def _answer_form(request: ProjectRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
-    """Show the form alone: what was found before stays where it is."""
+    """Show the form alone: with HTMX, what was found before stays where it is."""
     if request.htmx:
-        return _only_form(request, context)
+        return reswap(retarget(render(request, "segments/find/_form.html", context), "#query"), "outerHTML")
     return render(request, "segments/find/page.html", _frame(request) | {"share_url": ""} | context, status=status)
 
 
-def _only_form(request: ProjectRequest, context: dict[str, Any]) -> HttpResponse:
-    answer = render(request, "segments/find/_form.html", context)
-    return reswap(retarget(answer, "#query"), "outerHTML")
+def _asked_before(request: ProjectRequest) -> str:
+    """Return the query of the page that a change was made on, as its address holds it."""
+    return parse_qs(urlsplit(request.htmx.current_url or "").query).get("q", [""])[0] if request.htmx else ""
 
 
-def _answer_query(request: ProjectRequest, query: Any, *, address: str, context: dict[str, Any], finds: bool) -> HttpResponse:
-    """Answer a whole query with HTMX, and put it into the address; the form alone when it is the one that is shown."""
-    here = parse_qs(urlsplit(request.htmx.current_url or "").query).get("q", [""])[0]
-    if here == as_text(query) and not finds:
-        return _only_form(request, context)
+def _answer_query(request: ProjectRequest, query: Any, *, address: str, finds: bool) -> HttpResponse:
+    """Answer a whole query with HTMX, and put it into the address."""
     asked = _frame(request) | _ask(request, query, again=not finds) | {"share_url": request.build_absolute_uri(address)}
     return push_url(render(request, "segments/find/_find.html", asked), address)
 

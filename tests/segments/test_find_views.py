@@ -496,3 +496,21 @@ def test_times_of_events_are_asked_in_the_time_zone_of_the_project(as_mara: Clie
     within = {"from": f"{today:%Y-%m-%d}", "to": f"{today:%Y-%m-%d}"}
     shown = text(as_mara, asking(shop, {"all": [{"did": {"event": "Partner Sync", "within": within}}]}))
     assert '<span class="big" id="count">4</span>' in shown
+
+
+def test_with_htmx_a_mistake_leaves_the_answer_before_and_says_so(as_mara: Client, shop: Project) -> None:
+    fields = {
+        ":kind": "all",
+        "0:kind": "property",
+        "0:property": "Age",
+        "0:op": "greater_than",
+        "0:value": "x",
+        "act": "change",
+    }
+    answer = post(
+        as_mara, shop, fields, headers={**HTMX, "HX-Current-URL": "http://testserver" + asking(shop, {"all": [CITY]})}
+    )
+    shown = answer.content.decode()
+    assert answer["HX-Retarget"] == "#query"
+    assert "The value is a number, not x." in shown
+    assert "Below is the answer to the query before." in shown
