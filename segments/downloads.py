@@ -33,7 +33,7 @@ log = structlog.get_logger()
 PEOPLE_AT_ONCE: Final = 2000
 SIGN_EVERY: Final = timedelta(seconds=1)
 # Without a sign of life for so long, a worker is dead; and a job that nobody began was forgotten by the broker.
-DEAD_AFTER: Final = timedelta(minutes=1)
+DEAD_AFTER: Final = timedelta(seconds=30)
 FORGOTTEN_AFTER: Final = timedelta(seconds=20)
 KEPT_FOR: Final = timedelta(days=7)
 MOST_WAITING: Final = 20  # of one project

@@ -48,7 +48,8 @@ def _nobody(request: ProjectRequest, finder: Finder, *, query: Any) -> dict[str,
         {"condition": way.condition, "count": way.count, "address": page + find_address.write(way.query)}
         for way in find_result.ways_out(finder, query=query)
     ]
-    return {"nobody": True, "ways": ways, "total": len(finder.everyone())}
+    several = len(query.get("all", [])) > 1
+    return {"nobody": True, "ways": ways, "several": several, "total": len(finder.everyone())}
 
 
 def _name(request: ProjectRequest, parameter: str) -> str:

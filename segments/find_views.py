@@ -218,7 +218,7 @@ def _answer_query(request: ProjectRequest, query: Any, *, address: str, finds: b
 @never_cache
 def save(request: ProjectRequest) -> HttpResponse:
     """Make a segment of the query."""
-    name = request.POST.get("name", "")
+    name = request.POST.get("name", "").strip()
     try:
         query = find_address.read(request.POST.get("q", ""))
         find_address.write(query)

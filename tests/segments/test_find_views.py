@@ -514,3 +514,22 @@ def test_with_htmx_a_mistake_leaves_the_answer_before_and_says_so(as_mara: Clien
     assert answer["HX-Retarget"] == "#query"
     assert "The value is a number, not x." in shown
     assert "Below is the answer to the query before." in shown
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"all": [{**CITY, "value": "Atlantis"}]}, "None of the 4 people of the project has this."),
+        ({"any": [{**CITY, "value": "Atlantis"}]}, "None of the 4 people of the project has this."),
+        ({"all": [{**CITY, "value": "Atlantis"}, {**CITY, "value": "Utopia"}]}, "No single condition is to blame"),
+    ],
+)
+def test_nobody_is_explained_without_a_way_out_too(as_mara: Client, shop: Project, query: Any, words: str) -> None:
+    shown = text(as_mara, asking(shop, query, "find-page"), headers=HTMX)
+    assert words in shown
+    assert "Leave it out" not in shown
+
+
+def test_a_project_without_people_is_told_so(as_mara: Client, harbour: Project) -> None:
+    shown = text(as_mara, asking(harbour, {"all": []}, "find-page"), headers=HTMX)
+    assert "The project has no people yet." in shown
