@@ -231,6 +231,7 @@ class Launcher:
         return [
             *(sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"fd://{listener}", "--worker-class", "gthread"),
             *("--workers", "2", "--threads", "4", "--graceful-timeout", "10", "--log-level", "warning", "--no-control-socket"),
+            *("--limit-request-line", "8190"),  # a query of Find People stands in its address
         ]
 
     def _start(self, part: Part) -> None:

@@ -139,6 +139,8 @@ CELERY_BEAT_SCHEDULE = {
     "drop old pages": {"task": "integrations.mixpanel.tasks.drop_old_pages", "schedule": timedelta(hours=1)},
     "follow a restore": {"task": "profiles.tasks.follow_restore", "schedule": timedelta(minutes=1)},
     "keep indexes": {"task": "segments.tasks.keep_indexes", "schedule": timedelta(seconds=5)},
+    "sweep downloads": {"task": "segments.tasks.sweep_downloads", "schedule": timedelta(seconds=10)},
+    "drop old downloads": {"task": "segments.tasks.drop_old_downloads", "schedule": timedelta(hours=1)},
     "make event partitions": {"task": "profiles.tasks.make_event_partitions", "schedule": timedelta(hours=6)},
 }
 
@@ -210,6 +212,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 # What people upload and download, kept for a while
 FILES = HOME / "files"
+# A query of Find People may have 200 parts with a thousand values each, all of them fields of one form
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 STATIC_URL = "/static/"
 STATIC_ROOT = HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -245,7 +245,11 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         url = reverse(name, args=[project.public_id])
         return {"label": label, "icon": icon, "url": url, "current": request.path.startswith(url)}
 
-    nav = [item("Segments", "users-group", "segments")]
+    nav = [item("Segments", "users-group", "segments"), item("Find People", "list-search", "find-people")]
+    for each in nav:  # of two entries that the address is below, the nearer one is current
+        each["current"] = each["current"] and not any(
+            other["current"] and len(other["url"]) > len(each["url"]) for other in nav
+        )
     nav_settings: list[dict[str, Any]] = []
     if may(role=request.role, needs=Role.ADMIN):  # type: ignore[attr-defined]  # what ProjectRequest adds
         nav_settings = [

@@ -1,5 +1,7 @@
 """The people of a segment."""
 
+from typing import Final
+
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseBase
 from django.shortcuts import render
@@ -10,7 +12,13 @@ from profiles.http import ProjectRequest, require_role
 from profiles.models import Role
 from segments import exports, queries
 from segments.filters import PAGE_SIZE
+from segments.models import SegmentType
 from segments.views import find_segment
+
+# Up to here a file is sent while it is made, so that it is there at once. A larger one would hold one of the few
+# threads of the web server for minutes and be lost with the connection: it is written in the background.
+MOST_AT_ONCE: Final = 50_000
+_ASKED: Final = frozenset({SegmentType.PAST_BEHAVIOR, SegmentType.ALL_USERS})
 
 
 def require_export(request: ProjectRequest) -> None:
@@ -41,5 +49,6 @@ def segment_people(request: ProjectRequest, segment_id: int) -> HttpResponseBase
         "is_first": before is None,
         "text": text,
         "may_export": may(role=request.role, needs=Role.CREATOR),
+        "in_background": segment.size > MOST_AT_ONCE or segment.type in _ASKED,
     }
     return render(request, "segments/people.html", context)

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from profiles.models import Passcode, Project, User
-from segments.models import Segment, Sync
+from segments.models import Download, Segment, Sync
 from tests.cast import Partner
 from tests.sender import basic, page
 
@@ -32,6 +32,18 @@ PAGES: dict[str, list[str]] = {
     "segments/<int:segment_id>/syncs/<int:sync_id>/release/": ["POST"],
     "segments/<int:segment_id>/syncs/<int:sync_id>/replay/": ["POST"],
     "segments/<int:segment_id>/syncs/<int:sync_id>/retry/": ["POST"],
+    "segments/downloads/": [],
+    "segments/downloads/<int:download_id>/": [],
+    "segments/downloads/<int:download_id>/delete/": ["POST"],
+    "segments/downloads/<int:download_id>/file/": [],
+    "segments/downloads/<int:download_id>/stop/": ["POST"],
+    "segments/downloads/new/": ["POST"],
+    "segments/find-people/": ["POST"],
+    "segments/find-people/by-day/": [],
+    "segments/find-people/by-property/": [],
+    "segments/find-people/people/": [],
+    "segments/find-people/save/": ["POST"],
+    "segments/find-people/values/": [],
     "segments/syncs/": [],
     "segments/syncs/<int:sync_id>/": [],
     "segments/syncs/<int:sync_id>/replay/": ["POST"],
@@ -119,11 +131,13 @@ def _below(prefix: str) -> dict[str, Any]:
 
 @pytest.fixture
 def seen(mixpanel: Partner, harbour: Project) -> Harbour:
-    """Harbour Goods with a cohort, a person, a sync and a passcode."""
+    """Harbour Goods with a cohort, a person, a sync, an export and a passcode."""
     member = {"$CleverTap_user_id": PERSON, "email": "secret@harbour.example"}
     assert mixpanel.send(page("members", [member], name=COHORT)).status == 200
     mixpanel.apply()
+    download = Download.objects.create(project=harbour, title=COHORT, query={"all": []})
     parts = {
+        "download_id": str(download.pk),
         "identity": PERSON,
         "segment_id": str(Segment.objects.get(project=harbour).pk),
         "sync_id": str(Sync.objects.get(project=harbour).pk),
@@ -197,6 +211,7 @@ def test_nothing_of_it_has_changed_after_all_that(seen: Harbour, harbour: Projec
     assert mixpanel.story().members == {PERSON}
     assert len(mixpanel.story().syncs) == 1
     assert Passcode.objects.filter(project=harbour, revoked_at=None).count() == 1
+    assert Download.objects.get(project=harbour).status == "waiting"
 
 
 # ---- the API

@@ -38,6 +38,7 @@ def gunicorn(listener: socket.socket) -> list[str]:
     return [
         *("gunicorn", "config.wsgi:application", "--bind", f"fd://{listener.fileno()}", "--worker-class", "gthread"),
         *("--workers", "2", "--threads", "4", "--no-control-socket", "--log-level", "warning"),
+        *("--limit-request-line", "8190"),
     ]
 
 

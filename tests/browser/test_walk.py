@@ -1,6 +1,9 @@
 """Every page, with and without anything on it, light and dark, wide and narrow."""
 
+import json
 from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -24,6 +27,44 @@ def _without_segment(place: Place) -> str:
     return f"segments/syncs/{found['id']}/"
 
 
+def _query(*parts: Any) -> str:
+    return quote(json.dumps({"all": list(parts)}, separators=(",", ":"), sort_keys=True))
+
+
+def _asked(place: Place) -> str:
+    """Return a query with one of everything."""
+    where = [{"property": "Action", "op": "equals", "value": "Added"}]
+    did = {"event": "Partner Sync", "where": where, "times": {"op": "at_least", "value": 1}, "within": {"days": 30}}
+    span = {
+        "event": "Partner Sync",
+        "times": {"op": "at_least", "value": 9},
+        "within": {"from": "2020-01-01", "to": "2020-02-01"},
+    }
+    city = {"property": "City", "op": "in", "value": ["Bangalore", "Mumbai", "Kochi"]}
+    inner = {"all": [{"property": "Plan", "op": "is_set"}, {"property": "City", "op": "not_in", "value": ["Atlantis"]}]}
+    more = [{"property": "Plan", "op": "between", "value": [1, 5]}, {"property": "Plan", "op": "before", "value": "2026-11-24"}]
+    return _query(
+        {"did": did}, {"did_not": span}, city, {"segments": {"include": [place.segment_id()]}}, {"any": [inner, *more]}
+    )
+
+
+def _exported(place: Place) -> str:
+    """Return the list of exports, with one of each end on it."""
+    for status, done in (("done", 120), ("failed", 0), ("stopped", 40)):
+        place.site.tree.connect().execute(
+            "INSERT INTO download (project_id, title, status, done, bytes, file, error, finished_at)"
+            " SELECT id, %s, %s, %s, 123456, '', %s, now() FROM project WHERE public_id = %s",
+            [
+                "Users who did Partner Sync and have City is Bangalore or Mumbai.",
+                status,
+                done,
+                "No space left.",
+                place.project_id,
+            ],
+        )
+    return "segments/downloads/"
+
+
 PATHS: dict[str, Callable[[Place], str]] = {
     "segments": lambda _: "segments/",
     "segments of a state": lambda _: "segments/?state=failed",
@@ -35,6 +76,14 @@ PATHS: dict[str, Callable[[Place], str]] = {
     "the people of a segment": lambda place: f"segments/{place.segment_id()}/people/",
     "a person who is not there": lambda place: f"segments/{place.segment_id()}/people/?q=nobody",
     "deleting a segment": lambda place: f"segments/{place.segment_id()}/delete/",
+    "finding people": lambda _: "segments/find-people/",
+    "people found": lambda place: f"segments/find-people/?q={_asked(place)}",
+    "nobody found": lambda _: "segments/find-people/?q=" + _query({"property": "City", "op": "equals", "value": "Atlantis"}),
+    "a query that is wrong": lambda _: (
+        "segments/find-people/?q=" + _query({"property": "Shoe size", "op": "equals", "value": 43})
+    ),
+    "a query that no form can show": lambda _: "segments/find-people/?q=" + _query({"did": {"event": "two\nlines"}}),
+    "downloads": lambda place: _exported(place) if place is place.site.full else "segments/downloads/",
     "all syncs": lambda _: "segments/syncs/",
     "syncs of a state that there are none of": lambda _: "segments/syncs/?status=held",
     "a sync that is whole": lambda place: _sync(place, "complete"),
@@ -65,7 +114,10 @@ SPOIL = """
 }
 """
 SWAGGERS_OWN = ("color-contrast: ", "heading-order: ", "nested-interactive: ", "region: ")
-EMPTY = ("segments", "all syncs", "the connection", "settings", "settings, making a passcode", "usage", "erased people")
+EMPTY = (
+    *("segments", "finding people", "downloads", "all syncs", "the connection", "usage"),
+    *("settings", "settings, making a passcode", "erased people"),
+)
 
 
 @pytest.fixture(scope="module")
