@@ -137,6 +137,18 @@ CELERY_BEAT_SCHEDULE = {
     "trim calls": {"task": "integrations.mixpanel.tasks.trim_calls", "schedule": timedelta(minutes=1)},
     "drop old pages": {"task": "integrations.mixpanel.tasks.drop_old_pages", "schedule": timedelta(hours=1)},
     "follow a restore": {"task": "profiles.tasks.follow_restore", "schedule": timedelta(minutes=1)},
+    # the next one is due already: a late one has nothing to add
+    "let people join live": {
+        "task": "segments.tasks.read_live",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 2},
+    },
+    "recount segments": {
+        "task": "segments.tasks.recount_segments",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
+    "sweep uploads": {"task": "segments.tasks.sweep_uploads", "schedule": timedelta(seconds=30), "options": {"expires": 30}},
     "make event partitions": {"task": "profiles.tasks.make_event_partitions", "schedule": timedelta(hours=6)},
 }
 
