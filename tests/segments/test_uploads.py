@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from profiles.erase import erase_profiles
 from profiles.models import Alias, EventBatch, Profile, ProfileMerge, Project
-from segments import uploads
+from segments import upload_people, uploads
 from segments.models import JobStatus, ListUpload, Segment
 from segments.upload_rows import Kind, ListFile
 from tests.segments.conftest import MakePeople
@@ -247,7 +247,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Ends the worker after so many looks at the people."""
 
     def act(looks: int) -> None:
-        take, left = uploads.take, [looks]
+        take, left = upload_people.take, [looks]
 
         def end(**asked: Any) -> None:
             if not left[0]:
