@@ -46,6 +46,10 @@ def _to(segment: Segment) -> HttpResponse:
     return redirect("segment", segment.project.public_id, segment.pk)
 
 
+def _count(people: int) -> str:
+    return "one person who is" if people == 1 else f"{people:,} people who are"
+
+
 def _name_users(segment: Segment) -> str:
     names = [user.name for user in find_users(segment=segment)]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004  a few
@@ -194,7 +198,7 @@ def segment_query(request: ProjectRequest, segment_id: int) -> HttpResponse:
         return redirect(find_people_address(project=request.project, query=query, segment=segment))
     users = _name_users(segment)
     used = f" It is used by {users}, who follow it." if users else ""
-    messages.success(request, f"{segment.name} has another query\n{segment.size:,} people satisfy it now.{used}")
+    messages.success(request, f"{segment.name} has another query\n{segment.size:,} satisfy it now.{used}")
     return _to(segment)
 
 
@@ -214,7 +218,7 @@ def segment_clone(request: ProjectRequest, segment_id: int) -> HttpResponse:
     words = {
         SegmentType.PAST_BEHAVIOR: "It has the same query.",
         SegmentType.LIVE_BEHAVIOR: "It begins empty: people join from now on.",
-    }.get(SegmentType(made.type), f"A list of the {made.size:,} people who are in now; nothing changes it by itself.")
+    }.get(SegmentType(made.type), f"A list of the {_count(made.size)} in now; nothing changes it by itself.")
     messages.success(request, f"{made.name} is made\n{words}")
     return _to(made)
 
