@@ -77,7 +77,7 @@ def live_new(request: ProjectRequest) -> HttpResponse:
 def _live_page(request: ProjectRequest, segment: Segment | None) -> HttpResponse:
     posted = request.POST if request.method == "POST" else None
     form = LiveForm(posted, project=request.project, segment=segment)
-    conditions = ConditionForms(_with_one_more(posted), prefix="where", initial=show_conditions(segment))
+    conditions = ConditionForms(_with_one_more(posted), prefix="where", initial=None if posted else show_conditions(segment))
     # an event that was chosen before the form is sent: its properties are offered at once
     event = (posted or request.GET).get("event") or ((segment.query or {}).get("event", "") if segment else "")
     if posted is not None and "add" not in posted and form.is_valid() and conditions.is_valid():
