@@ -29,6 +29,7 @@ from segments.audience.values import BadQuery
 from segments.find import Finder, TooSlow, looking
 from segments.models import Segment, SegmentType
 from segments.recount import TOO_SLOW
+from segments.uses import Anything
 
 log = structlog.get_logger()
 
@@ -42,22 +43,6 @@ KEYS: Final = ("event", "where", "people")
 
 TRY_LANE = "SELECT pg_try_advisory_lock(%(lane)s)"
 LEAVE_LANE = "SELECT pg_advisory_unlock(%(lane)s)"
-
-
-class _Anything:
-    """Knows every name: what was known when a segment was saved need not be looked up for each batch."""
-
-    def event(self, name: str) -> bool:  # noqa: ARG002  the protocol `audience.parse.Known`
-        return True
-
-    def event_property(self, event: str, name: str) -> bool:  # noqa: ARG002  likewise
-        return True
-
-    def property(self, name: str) -> bool:  # noqa: ARG002  likewise
-        return True
-
-    def segment(self, segment_id: int) -> bool:  # noqa: ARG002  likewise
-        return True
 
 
 @dataclass(slots=True)
@@ -137,7 +122,7 @@ def read_on(*, now: datetime) -> bool:
     live: dict[tuple[int, str], list[_Joining]] = {}
     for segment in _live().select_related("project").order_by("pk"):
         try:
-            did = parse({"did": {"event": segment.query["event"], "where": segment.query["where"]}}, known=_Anything())
+            did = parse({"did": {"event": segment.query["event"], "where": segment.query["where"]}}, known=Anything())
         except BadQuery as error:
             log.error("live segment cannot be read", segment=segment.pk, place=error.place)  # noqa: TRY400  no trace needed
             continue

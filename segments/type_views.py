@@ -13,6 +13,7 @@ from profiles.credentials import BadName
 from profiles.http import ProjectRequest, require_role
 from profiles.models import Role
 from segments import saved
+from segments.audience.parse import parse
 from segments.audience.values import BadQuery
 from segments.builtin import BUILT_IN
 from segments.find import TooSlow, looking
@@ -28,7 +29,7 @@ from segments.live_form import (
 from segments.models import Segment, SegmentType
 from segments.recount import TOO_SLOW
 from segments.upload_views import drop_files
-from segments.uses import find_users
+from segments.uses import Anything, find_users
 from segments.views import find_segment
 
 _VALUES_LOOKED_AT: Final = 20
@@ -96,7 +97,7 @@ def _live_page(request: ProjectRequest, segment: Segment | None) -> HttpResponse
         "events": events,
         "properties": properties,
         "used_by": find_users(segment=segment) if segment else [],
-        "hint": HINT,
+        "values_hint": HINT,
     }
     status = 422 if posted is not None and "add" not in posted else 200
     return render(request, "segments/new_live.html", context, status=status)
@@ -174,7 +175,7 @@ def segment_edit(request: ProjectRequest, segment_id: int) -> HttpResponse:
 def _describe(segment: Segment) -> str:
     with looking(project=segment.project, now=timezone.now()) as finder:
         try:
-            return finder.describe(finder.read(segment.query))
+            return finder.describe(parse(segment.query, known=Anything()))
         except BadQuery:
             return ""
 
