@@ -490,3 +490,17 @@ def test_what_another_project_made_is_nobodys_here(
     form = live_form(people_segment=str(guests.pk), event="Charged")
     assert client.post(at("segment-new-live", elsewhere), form).status_code == 422
     assert upload.created_at - timedelta(days=1) < timezone.now()
+
+
+def test_the_list_stays_at_a_handful_of_queries_with_every_type(
+    as_bob: Client, harbour: Project, django_assert_max_num_queries: Any, make_people: MakePeople
+) -> None:
+    make_people("ann")
+    for number in range(20):
+        guests = make_list(harbour, f"L{number}")
+        ListUpload.objects.create(project=harbour, segment=guests, name="a.csv", status="done", finished_at=NOW)
+        save(harbour, f"Q{number}", {"all": []})
+    as_bob.get(at("segments", harbour))
+    with django_assert_max_num_queries(9):
+        shown = text(as_bob, at("segments", harbour), headers=HTMX)
+    assert shown.count('<th class="name" scope="row">') == 40
