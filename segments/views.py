@@ -18,6 +18,7 @@ from segments import exports, holds, queries, statistics
 from segments.filters import read_number
 from segments.history import list_of_segment, read_report
 from segments.models import Segment
+from segments.recount import recount_one
 
 SAMPLE_SIZE = 5
 # Larger segments are counted after the page is there, so that it is there at once.
@@ -92,6 +93,8 @@ def segment(request: ProjectRequest, segment_id: int) -> HttpResponseBase:
     shown = find_segment(request, segment_id)
     if request.GET.get("format") == "csv":
         return exports.days_as_csv(segment=shown, now=timezone.now())
+    if not request.htmx:
+        shown = recount_one(segment=shown, now=timezone.now())
     context = _live_part(request, shown)
     if request.htmx:
         return render(request, "segments/_live.html", context)

@@ -504,3 +504,16 @@ def test_the_list_stays_at_a_handful_of_queries_with_every_type(
     with django_assert_max_num_queries(9):
         shown = text(as_bob, at("segments", harbour), headers=HTMX)
     assert shown.count('<th class="name" scope="row">') == 40
+
+
+def test_a_saved_query_is_counted_anew_when_its_page_is_opened(
+    as_mara: Client, harbour: Project, make_people: MakePeople
+) -> None:
+    ann, ben = make_people("ann", "ben")
+    raise_event(harbour, "Charged", ann)
+    segment = save(harbour, "Paid", did("Charged"))
+    raise_event(harbour, "Charged", ben)
+    page = at("segment", harbour, segment.pk)
+    assert '<span class="big">1</span>' in text(as_mara, page, headers=HTMX)
+    assert '<span class="big">2</span>' in text(as_mara, page)
+    assert members(segment) == {"ann", "ben"}
