@@ -1,9 +1,9 @@
 """Making segments, and changing those that people made: + Segment, edit, clone, archive, delete."""
 
-import json
 from typing import Any, Final
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -24,6 +24,7 @@ from segments.live_form import (
     LiveForm,
     find_people_address,
     read_conditions,
+    read_link,
     show_conditions,
 )
 from segments.models import Segment, SegmentType
@@ -182,15 +183,18 @@ def _describe(segment: Segment) -> str:
 
 @require_role(Role.CREATOR, "POST")
 def segment_query(request: ProjectRequest, segment_id: int) -> HttpResponse:
-    """Store another query, `q` as JSON, for a segment of Past Behavior; what is wrong with it leads back to Find People."""
+    """Store another query for a segment of Past Behavior: `q`, as JSON or as the address of Find People that holds it.
+
+    What is wrong with it leads back to Find People.
+    """
     segment = _own(request, segment_id)
     query: Any = None
     try:
-        query = json.loads(request.POST.get("q", ""))
+        query = read_link(request.POST.get("q", "").strip())
         saved.change_query(segment=segment, query=query, now=timezone.now())
-    except (ValueError, RecursionError):
-        messages.error(request, "The query cannot be read\nNothing was changed. Build it again in Find People.")
-        return _to(segment)
+    except ValidationError as error:
+        messages.error(request, f"{segment.name} was not changed\n{error.messages[0]}")
+        return redirect("segment-edit", request.project.public_id, segment.pk)
     except (BadQuery, TooSlow, saved.NotOwn) as error:
         why = TOO_SLOW if isinstance(error, TooSlow) else str(error)
         messages.error(request, f"{segment.name} was not changed\n{why}")

@@ -16,7 +16,7 @@ _GIVEN: Final = 255
 _ALIASES: Final = {
     Kind.IDENTITY: [int(Alias.Kind.IDENTITY)],
     Kind.MIXPANEL: [int(Alias.Kind.MIXPANEL)],
-    Kind.OBJECT: sorted(set(Alias.Kind.values) - {Alias.Kind.IDENTITY, Alias.Kind.MIXPANEL}),
+    Kind.OBJECT: [int(each) for each in Alias.Kind if each.name == "OBJECT"],
 }
 
 # Uses index: profile_identity

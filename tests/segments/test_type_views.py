@@ -368,8 +368,13 @@ def test_the_query_is_changed_in_find_people_and_stored_here(as_bob: Client, har
         assert refused["Location"] == find_people_address(project=harbour, query=bad, segment=segment)
         assert words in text(as_bob, at("segments", harbour))
     assert "cannot be read" in said(as_bob.post(page, {"q": "{"}, follow=True))
+    assert "no address of Find People" in said(as_bob.post(page, {"q": "https://x.example"}, follow=True))
     segment.refresh_from_db()
     assert segment.query == {"all": []}
+    link = "https://muster.example" + find_people_address(project=harbour, query=did("Charged"), segment=segment)
+    as_bob.post(page, {"q": link})
+    segment.refresh_from_db()
+    assert segment.query == did("Charged")
     assert ben.identity == "ben"
 
 
