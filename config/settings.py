@@ -141,6 +141,18 @@ CELERY_BEAT_SCHEDULE = {
     "keep indexes": {"task": "segments.tasks.keep_indexes", "schedule": timedelta(seconds=5)},
     "sweep downloads": {"task": "segments.tasks.sweep_downloads", "schedule": timedelta(seconds=10)},
     "drop old downloads": {"task": "segments.tasks.drop_old_downloads", "schedule": timedelta(hours=1)},
+    # the next one is due already: a late one has nothing to add
+    "let people join live": {
+        "task": "segments.tasks.read_live",
+        "schedule": timedelta(seconds=2),
+        "options": {"expires": 2},
+    },
+    "recount segments": {
+        "task": "segments.tasks.recount_segments",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
+    },
+    "sweep uploads": {"task": "segments.tasks.sweep_uploads", "schedule": timedelta(seconds=30), "options": {"expires": 30}},
     "make event partitions": {"task": "profiles.tasks.make_event_partitions", "schedule": timedelta(hours=6)},
 }
 

@@ -20,7 +20,7 @@ _PASSCODE_BYTES = 20  # 160 bits: no slow hash is needed against guessing
 _NOTE_USE_EVERY = timedelta(seconds=20)
 
 
-class BadName(Exception):
+class BadName(ValueError):
     """A name is blank or too long; the message says which."""
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Final, TypeVar
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import Http404
 from django.urls import path
@@ -14,10 +15,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from profiles.api import Cursor, NewestFirst, project_of, refuse
-from profiles.models import Role
-from segments import api_forms, membership, queries, statistics
+from profiles.models import Role, User
+from segments import api_forms, members, queries, saved, statistics, uploads
+from segments.api_refusals import answering, refusing
+from segments.builtin import BUILT_IN, find_built_in
 from segments.filters import ORDERINGS, BadValue, narrow, order_for_api, read_api_filter
 from segments.models import Hold, Segment, SegmentType, Sync, SyncReject
+from segments.recount import recount_one
 from segments.states import find_failed_pages
 
 DAYS_OF_STATS: Final = 90
@@ -29,6 +33,9 @@ PAGING = [
     OpenApiParameter("page", OpenApiTypes.INT, description="From 1."),
     OpenApiParameter("page_size", OpenApiTypes.INT, description="Up to 200."),
 ]
+FORBIDDEN = OpenApiResponse(description="The role does not allow it.")
+BAD_QUERY = OpenApiResponse(description="A part of the query is wrong or unknown, or the name is taken; the message names it.")
+STAYS = OpenApiResponse(description="It cannot be changed so; the message says why.")
 NOT_FOUND = OpenApiResponse(description="There is no such thing in this project.")
 
 
@@ -70,6 +77,21 @@ def _find_segment(request: Request, segment_id: int) -> Segment:
     return found
 
 
+def _read(request: Request, form: type[serializers.Serializer[Any]]) -> dict[str, Any]:
+    """Return what a body says.
+
+    Raises ValidationError, also for a key that is not known.
+    """
+    if not isinstance(request.data, dict):
+        refuse("body", "The body is an object.")
+    asked = form(data=request.data)
+    for name in request.data:
+        if name not in asked.fields:
+            refuse(str(name)[:80], f"This is not known here. Known: {', '.join(asked.fields)}.")
+    asked.is_valid(raise_exception=True)
+    return dict(asked.validated_data)
+
+
 class Segments(APIView):
     """The segments of the project."""
 
@@ -78,38 +100,90 @@ class Segments(APIView):
         parameters=[
             OpenApiParameter("type", OpenApiTypes.STR, enum=SegmentType.values),
             OpenApiParameter("search", OpenApiTypes.STR, description="Part of a name or of a cohort's id."),
+            OpenApiParameter("archived", OpenApiTypes.STR, enum=["false", "true", "all"], description="Left out: false."),
             OpenApiParameter("ordering", OpenApiTypes.STR, enum=[f"{sign}{name}" for name in ORDERINGS for sign in ("", "-")]),
             *PAGING,
         ],
         responses=_list_of("SegmentList", api_forms.SegmentSerializer(many=True)),
     )
     def get(self, request: Request) -> Response:
-        """Return a page of segments, newest first."""
+        """Return a page of segments, newest first. All Users and Test Users come by their type alone."""
         try:
             chosen, ordering = read_api_filter(request.query_params.dict())
         except BadValue as error:
             refuse(error.parameter, error.message)
+        if chosen.type in BUILT_IN:
+            for each in find_built_in(project=project_of(request), now=timezone.now()).values():
+                recount_one(segment=each, now=timezone.now())
         found = narrow(project=project_of(request), chosen=chosen).select_related("cohort")
         pages, rows = _page(self, request, order_for_api(found, ordering=ordering))
         facts = [api_forms.segment_facts(row) for row in rows]
         return pages.get_paginated_response([api_forms.SegmentSerializer(each).data for each in facts])
 
+    @extend_schema(
+        operation_id="segments_create",
+        request=api_forms.NewSegmentSerializer,
+        responses={201: api_forms.SegmentSerializer, 400: BAD_QUERY, 403: FORBIDDEN},
+    )
+    def post(self, request: Request) -> Response:
+        """Save a query as a segment that is always current, or let people join one as soon as they do an event."""
+        asked = _read(request, api_forms.NewSegmentSerializer)
+        facts = {
+            "project": project_of(request),
+            "name": asked["name"],
+            "by": request.user if isinstance(request.user, User) else None,
+            "now": timezone.now(),
+        }
+        with refusing():
+            if asked["type"] == SegmentType.LIVE_BEHAVIOR:
+                made = saved.create_live_behavior(definition=asked["query"], **facts)
+            else:
+                made = saved.create_past_behavior(query=asked["query"], **facts)
+        body = api_forms.SegmentSerializer(api_forms.segment_facts(made)).data
+        return Response(body, status=status.HTTP_201_CREATED)
+
 
 class SegmentDetail(APIView):
     """One segment."""
 
-    needs: ClassVar[dict[str, Role]] = {"GET": Role.MEMBER, "DELETE": Role.CREATOR}
+    needs: ClassVar[dict[str, Role]] = {"GET": Role.MEMBER, "PATCH": Role.CREATOR, "DELETE": Role.CREATOR}
 
     @extend_schema(operation_id="segments_retrieve", responses={200: api_forms.SegmentSerializer, 404: NOT_FOUND})
     def get(self, request: Request, segment_id: int) -> Response:
         """Return it."""
-        facts = api_forms.segment_facts(_find_segment(request, segment_id))
-        return Response(api_forms.SegmentSerializer(facts).data)
+        found = recount_one(segment=_find_segment(request, segment_id), now=timezone.now())
+        return Response(api_forms.SegmentSerializer(api_forms.segment_facts(found)).data)
 
-    @extend_schema(operation_id="segments_delete", responses={204: None, 404: NOT_FOUND})
+    @extend_schema(
+        operation_id="segments_change",
+        request=api_forms.SegmentChangeSerializer,
+        responses={200: api_forms.SegmentSerializer, 400: BAD_QUERY, 403: FORBIDDEN, 404: NOT_FOUND, 409: STAYS},
+    )
+    def patch(self, request: Request, segment_id: int) -> Response:
+        """Change its name or its query, archive it or bring it back."""
+        segment, asked = _find_segment(request, segment_id), _read(request, api_forms.SegmentChangeSerializer)
+        now = timezone.now()
+        with refusing(), transaction.atomic():
+            if "query" in asked:
+                segment = saved.change_query(segment=segment, query=asked["query"], now=now)
+            if "name" in asked:
+                segment = saved.rename(segment=segment, name=asked["name"], now=now)
+            if "archived" in asked:
+                (saved.archive if asked["archived"] else saved.unarchive)(segment=segment, now=now)
+        return Response(api_forms.SegmentSerializer(api_forms.segment_facts(segment)).data)
+
+    @extend_schema(
+        operation_id="segments_delete",
+        parameters=[OpenApiParameter("confirm", OpenApiTypes.BOOL, description="true also where others are made of it.")],
+        responses={204: None, 403: FORBIDDEN, 404: NOT_FOUND, 409: STAYS},
+    )
     def delete(self, request: Request, segment_id: int) -> Response:
         """Remove it. Its people stay; the partner's next difference for it is answered 404, a new full list makes it again."""
-        membership.delete_segment(segment=_find_segment(request, segment_id), now=timezone.now())
+        confirmed = request.query_params.get("confirm") == "true"
+        with refusing():
+            segment = _find_segment(request, segment_id)
+            for name in saved.delete(segment=segment, now=timezone.now(), confirmed=confirmed):
+                uploads.drop_file(name)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -119,9 +193,15 @@ class SegmentStats(APIView):
     @extend_schema(operation_id="segments_stats", responses={200: api_forms.StatsSerializer, 404: NOT_FOUND})
     def get(self, request: Request, segment_id: int) -> Response:
         """Return its size, who can be reached, and what each day changed."""
-        segment = _find_segment(request, segment_id)
-        days = statistics.days_of(segment=segment, count=DAYS_OF_STATS, now=timezone.now())
-        facts = api_forms.stats_facts(reach=statistics.count_reachable(segment=segment), days=days)
+        now = timezone.now()
+        segment = recount_one(segment=_find_segment(request, segment_id), now=now)
+        if segment.type in members.ASKED:
+            with answering():
+                reach = members.count_reach(segment=segment, now=now)
+        else:
+            reach = statistics.count_reachable(segment=segment)
+        days = statistics.days_of(segment=segment, count=DAYS_OF_STATS, now=now)
+        facts = api_forms.stats_facts(reach=reach, days=days)
         return Response(api_forms.StatsSerializer(facts).data)
 
 
@@ -138,7 +218,8 @@ class SegmentMembers(APIView):
         segment = _find_segment(request, segment_id)
         cursor = Cursor(request, name=f"members {segment.pk}")
         before = cursor.after[0] if cursor.after else None
-        people, after = queries.list_people(segment=segment, before=before, limit=cursor.size)
+        with answering():
+            people, after, _ = members.list_members(segment=segment, before=before, limit=cursor.size, now=timezone.now())
         facts = {
             "next": cursor.next_address(None if after is None else [after]),
             "results": [api_forms.member_facts(row) for row in people],

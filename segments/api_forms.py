@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from profiles.statements import run
 from segments.figures import Reachability
-from segments.models import Cohort, Hold, Segment, Sync, SyncReject
+from segments.models import Cohort, Hold, Segment, SegmentType, Sync, SyncReject
 from segments.queries import Day, PersonRow
 from segments.report import MOST_ERRORS
 from segments.states import FailedPage, find_failed_pages
@@ -43,10 +43,34 @@ class SegmentSerializer(serializers.Serializer[dict[str, Any]]):
     type = serializers.CharField(help_text='For example "Partner - Mixpanel".')
     size = serializers.IntegerField(help_text="People in it now.")
     partner = PartnerSerializer(allow_null=True)
-    sync_mode = serializers.ChoiceField(choices=Segment.SyncMode.choices)
+    sync_mode = serializers.ChoiceField(choices=Segment.SyncMode.choices, allow_null=True, help_text="Of a partner's.")
     last_sync_at = serializers.DateTimeField(allow_null=True)
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
+    query = serializers.JSONField(
+        required=False, help_text="Past Behavior: a Find People query. Live Behavior: event, where, people."
+    )
+    problem = serializers.CharField(required=False, help_text="Why its query has no answer, where that is so.")
+    archived_at = serializers.DateTimeField(required=False, help_text="Of an archived one.")
+
+
+class NewSegmentSerializer(serializers.Serializer[dict[str, Any]]):
+    """A segment to be made."""
+
+    name = serializers.CharField(max_length=255)
+    type = serializers.ChoiceField(choices=[SegmentType.PAST_BEHAVIOR.value, SegmentType.LIVE_BEHAVIOR.value])
+    query = serializers.JSONField(
+        help_text="Past Behavior: a Find People query. Live Behavior: "
+        '{"event", "where": [condition, …], "people": a Find People query or null}.'
+    )
+
+
+class SegmentChangeSerializer(serializers.Serializer[dict[str, Any]]):
+    """What of a segment is changed; what is left out stays."""
+
+    name = serializers.CharField(max_length=255, required=False)
+    query = serializers.JSONField(required=False)
+    archived = serializers.BooleanField(required=False)
 
 
 class ReachSerializer(serializers.Serializer[dict[str, Any]]):
@@ -167,13 +191,20 @@ def segment_facts(segment: Segment) -> dict[str, Any]:
         "segment_id": cohort.partner_segment_id,
         "project_id": cohort.partner_project_id,
     }
-    return {
+    more: dict[str, Any] = {}
+    if segment.type in {SegmentType.PAST_BEHAVIOR, SegmentType.LIVE_BEHAVIOR}:
+        more["query"] = segment.query
+    if segment.problem:
+        more["problem"] = segment.problem
+    if segment.archived_at is not None:
+        more["archived_at"] = segment.archived_at
+    return more | {
         "id": segment.pk,
         "name": segment.name,
         "type": segment.get_type_display(),
         "size": segment.size,
         "partner": partner,
-        "sync_mode": segment.sync_mode,
+        "sync_mode": segment.sync_mode if segment.type == SegmentType.PARTNER else None,
         "last_sync_at": segment.last_sync_at,
         "created_at": segment.created_at,
         "updated_at": segment.updated_at,

@@ -26,12 +26,15 @@ STATES: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "failed": ("Failed", (Sync.Status.FAILED,)),
     "incomplete": ("Incomplete", (Sync.Status.INCOMPLETE,)),
 }
+# Out of sight unless they are asked for; beside the states above.
+ARCHIVED: Final = "archived"
 STATE_ICONS: Final = {
     "ok": "circle-check",
     "running": "refresh",
     "held": "hand-stop",
     "failed": "alert-triangle",
     "incomplete": "progress",
+    "archived": "archive",
 }
 
 # Column of the page: what it sorts by, and whether a first press shows the greatest first.
@@ -40,10 +43,14 @@ SORTS: Final[dict[str, tuple[str, bool]]] = {
     "type": ("type", False),
     "size": ("size", True),
     "since-yesterday": ("change", True),
-    "last-sync": ("last_sync_at", True),
+    "last-sync": ("changed_at", True),
     "created": ("created_at", True),
 }
 ORDERINGS: Final = ("name", "type", "size", "last_sync_at", "created_at", "updated_at")
+
+
+# The types of which a project may have many; one of each other is built in, and stands above the list.
+LISTED: Final = tuple(kind.value for kind in SegmentType if kind not in {SegmentType.ALL_USERS, SegmentType.TEST_USERS})
 
 
 class BadValue(Exception):
@@ -57,11 +64,15 @@ class BadValue(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentFilter:
-    """The segments that are asked for, in their order. `sort` is a column of the page, with a minus when falling."""
+    """The segments that are asked for, in their order. `sort` is a column of the page, with a minus when falling.
+
+    Those archived are left out, but for the state `archived`, and unless `with_archived`.
+    """
 
     search: str = ""
     type: str = ""
     state: str = ""
+    with_archived: bool = False
     sort: str = "-last-sync"
     page: int = 1
 
@@ -99,8 +110,8 @@ def read_filter(query: Mapping[str, str]) -> SegmentFilter:
     sort = query.get("sort", "")
     return SegmentFilter(
         search=query.get("q", "").replace("\0", "").strip()[:255],
-        type=query["type"] if query.get("type") in SegmentType.values else "",
-        state=query["state"] if query.get("state") in STATES else "",
+        type=query["type"] if query.get("type") in LISTED else "",
+        state=query["state"] if query.get("state") in {*STATES, ARCHIVED} else "",
         sort=sort if sort.removeprefix("-") in SORTS else "-last-sync",
         page=read_number(query.get("page")),
     )
@@ -113,8 +124,11 @@ def _named(found: QuerySet[Segment], search: str) -> QuerySet[Segment]:
 def narrow(*, project: Project, chosen: SegmentFilter) -> QuerySet[Segment]:
     """Return the segments of a project that a filter leaves, in no order."""
     found = _named(Segment.objects.filter(project=project), chosen.search)
-    if chosen.type:
-        found = found.filter(type=chosen.type)
+    found = found.filter(type=chosen.type) if chosen.type else found.filter(type__in=LISTED)
+    if chosen.state == ARCHIVED:
+        return found.filter(archived_at__isnull=False)
+    if not chosen.with_archived:
+        found = found.filter(archived_at=None)
     if chosen.state:
         # one index probe a segment; joined, the planner reads the syncs of all projects
         status = Sync.objects.filter(pk=OuterRef("last_sync_id")).values("status")[:1]
@@ -132,6 +146,9 @@ def order(found: QuerySet[Segment], *, chosen: SegmentFilter, today: date) -> Qu
     if name == "change":
         before = SegmentDay.objects.filter(segment=OuterRef("pk"), day__lt=today).order_by("-day").values("size")[:1]
         found = found.annotate(change=F("size") - Coalesce(Subquery(before), Value(0)))
+    if name == "changed_at":
+        # others than a partner's have no sync: among those they stand by when their people changed last
+        found = found.annotate(changed_at=Coalesce("last_sync_at", "updated_at"))
     by = F(name).desc(nulls_last=True) if falling else F(name).asc(nulls_last=True)
     return found.order_by(by, "-pk")
 
@@ -150,7 +167,16 @@ def read_api_filter(query: Mapping[str, str]) -> tuple[SegmentFilter, str]:
         )
     if "\0" in search:
         raise BadValue("search", "The search holds a character that no name can have.")
-    return SegmentFilter(search=search.strip()[:255], type=kind), ordering or "-created_at"
+    archived = query.get("archived", "")
+    if archived not in {"", "false", "true", "all"}:
+        raise BadValue("archived", "archived is true, false or all.")
+    chosen = SegmentFilter(
+        search=search.strip()[:255],
+        type=kind,
+        state=ARCHIVED if archived == "true" else "",
+        with_archived=archived == "all",
+    )
+    return chosen, ordering or "-created_at"
 
 
 def order_for_api(found: QuerySet[Segment], *, ordering: str) -> QuerySet[Segment]:

@@ -3,6 +3,8 @@
 from typing import Any, Final
 from urllib.parse import urlencode
 
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -14,6 +16,7 @@ from profiles.accounts import may
 from profiles.http import ProjectRequest, require_role
 from profiles.models import Profile, Role
 from segments import people
+from segments.builtin import is_tester, mark_tester
 from segments.queries import JOIN_EVENT
 from segments.timeline import read_place, read_timeline
 
@@ -44,13 +47,31 @@ def _values(request: ProjectRequest, profile: Profile, text: str) -> dict[str, A
     }
 
 
-@require_role(Role.MEMBER)
+def _mark_tester(request: ProjectRequest, profile: Profile) -> HttpResponseBase:
+    if not may(role=request.role, needs=Role.CREATOR):
+        raise PermissionDenied("Test users are chosen by Creators and Admins.")
+    tests = request.POST.get("tests") == "1"
+    try:
+        mark_tester(profile=profile, tests=tests, now=timezone.now())
+    except Profile.DoesNotExist as error:  # erased or merged since the page was opened
+        raise Http404 from error
+    text = "Messages can be tried on them before they go out." if tests else "Tests no longer go to them."
+    messages.success(request, f"{profile} is {'a test user' if tests else 'no test user any more'}\n{text}")
+    return redirect("profile", request.project.public_id, profile.identity)
+
+
+@require_role(Role.MEMBER, "GET", "HEAD", "POST")
 @never_cache
 def profile(request: ProjectRequest, identity: str) -> HttpResponseBase:
-    """Show a person; an id they had earlier, or a Mixpanel id, leads to their present address."""
+    """Show a person; an id they had earlier, or a Mixpanel id, leads to their present address.
+
+    What is sent here puts them among the Test Users (`tests=1`), or takes them out.
+    """
     found = queries.find_profile(project=request.project, identity=identity)
     if found is None:
         raise Http404
+    if request.method == "POST":
+        return _mark_tester(request, found)
     if found.identity != identity:
         query = request.GET.urlencode()
         address = reverse("profile", args=[request.project.public_id, found.identity])
@@ -84,6 +105,8 @@ def profile(request: ProjectRequest, identity: str) -> HttpResponseBase:
             for row in [*synced, *offered]
         ],
         "ids": queries.read_ids(profile=found),
+        "is_tester": is_tester(profile=found),
+        "may_edit": may(role=request.role, needs=Role.CREATOR),
         "places": places,
         "left": left,
         "may_erase": may(role=request.role, needs=Role.ADMIN),

@@ -5,7 +5,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from profiles.models import Project
-from segments import downloads
+from segments import downloads, live, recount, uploads
 from segments.index import state
 from segments.index.compact import compact, find_waiting
 from segments.index.rebuild import rebuild
@@ -67,3 +67,40 @@ def sweep_downloads() -> None:
 def drop_old_downloads() -> None:
     """Drop files past their week."""
     downloads.drop_old(now=timezone.now())
+
+
+@shared_task
+def recount_segments() -> None:
+    """Count saved queries and All Users anew."""
+    recount.recount_due(now=timezone.now())
+
+
+@shared_task
+def read_live() -> None:
+    """Let people join the segments of Live Behavior."""
+    live.read_waiting(clock=timezone.now)
+
+
+@shared_task
+def read_upload(*, upload_id: int) -> None:
+    """Read an uploaded list."""
+    following = uploads.work(upload_id=upload_id, now=timezone.now())
+    if following is not None:
+        read_upload.delay(upload_id=following)
+
+
+@shared_task
+def sweep_uploads() -> None:
+    """Wake workers for uploads that a lost message or a dead worker left; drop files that nobody waits for."""
+    now = timezone.now()
+    for upload_id in uploads.find_waiting(now=now):
+        read_upload.delay(upload_id=upload_id)
+    uploads.drop_orphans(now=now)
+
+
+def wake_upload(*, upload_id: int) -> None:
+    """Let a worker read an upload. A broker that is away costs nothing but time: the sweep finds it."""
+    try:
+        read_upload.delay(upload_id=upload_id)
+    except Exception as error:  # noqa: BLE001  whatever the broker's client raises, the file is safe
+        log.warning("not woken", upload=upload_id, error=type(error).__name__)

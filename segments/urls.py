@@ -2,10 +2,21 @@
 
 from django.urls import path
 
-from segments import download_views, find_panels, find_views, people_views, sync_views, usage_views, views
+from segments import (
+    download_views,
+    find_panels,
+    find_views,
+    list_views,
+    people_views,
+    sync_views,
+    type_views,
+    upload_views,
+    usage_views,
+    views,
+)
 
 urlpatterns = [
-    path("segments/", views.segments, name="segments"),
+    path("segments/", list_views.segments, name="segments"),
     path("segments/find-people/", find_views.find_people, name="find-people"),
     path("segments/find-people/by-property/", find_panels.by_property, name="find-by-property"),
     path("segments/find-people/by-day/", find_panels.by_day, name="find-by-day"),
@@ -20,11 +31,24 @@ urlpatterns = [
     path("segments/downloads/<int:download_id>/delete/", download_views.delete, name="download-delete"),
     path("segments/syncs/", sync_views.syncs, name="syncs"),
     path("segments/syncs/<int:sync_id>/", sync_views.sync, name="sync"),
+    path("segments/new/", type_views.segment_new, name="segment-new"),
+    path("segments/new/live/", type_views.live_new, name="segment-new-live"),
+    path("segments/new/list/", upload_views.list_new, name="segment-new-list"),
     path("segments/<int:segment_id>/", views.segment, name="segment"),
+    path("segments/<int:segment_id>/archive/", type_views.segment_archive, name="segment-archive"),
+    path("segments/<int:segment_id>/clone/", type_views.segment_clone, name="segment-clone"),
+    path("segments/<int:segment_id>/edit/", type_views.segment_edit, name="segment-edit"),
+    path("segments/<int:segment_id>/query/", type_views.segment_query, name="segment-query"),
+    path("segments/<int:segment_id>/unarchive/", type_views.segment_unarchive, name="segment-unarchive"),
+    path("segments/<int:segment_id>/uploads/", upload_views.segment_uploads, name="segment-uploads"),
+    path("segments/<int:segment_id>/uploads/<int:upload_id>/", upload_views.segment_upload, name="segment-upload"),
+    path(
+        "segments/<int:segment_id>/uploads/<int:upload_id>/stop/", upload_views.segment_upload_stop, name="segment-upload-stop"
+    ),
     path("segments/<int:segment_id>/by-property/", views.segment_property, name="segment-property"),
     path("segments/<int:segment_id>/reachability/", views.segment_reach, name="segment-reach"),
     path("segments/<int:segment_id>/people/", people_views.segment_people, name="segment-people"),
-    path("segments/<int:segment_id>/delete/", views.segment_delete, name="segment-delete"),
+    path("segments/<int:segment_id>/delete/", type_views.segment_delete, name="segment-delete"),
     path("segments/<int:segment_id>/syncs/<int:sync_id>/", sync_views.sync, name="sync"),
     path("settings/usage/", usage_views.usage, name="settings-usage"),
 ]

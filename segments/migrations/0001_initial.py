@@ -114,6 +114,7 @@ class Migration(migrations.Migration):
                 ("updated_at", models.DateTimeField()),
                 ("query", models.JSONField(null=True)),
                 ("counted_at", models.DateTimeField(null=True)),
+                ("problem", models.CharField(blank=True, max_length=500)),
                 ("live_since", models.DateTimeField(null=True)),
                 ("archived_at", models.DateTimeField(null=True)),
                 ("description", models.TextField(blank=True)),

@@ -71,6 +71,7 @@ class ListUpload(models.Model):
     removed = models.BigIntegerField(default=0)
     # Whom it named so far, a serialised BitMap64, while it runs.
     named = models.BinaryField(null=True)
+    # Why it failed; of one that is done, what is to be known of how it was read.
     error = models.CharField(max_length=500, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     alive_at = models.DateTimeField(db_default=Now())

@@ -22,8 +22,8 @@ class SegmentType(models.TextChoices):
 class Segment(models.Model):
     """A group of people with a name. Who is in it stands in SegmentChunk and is changed only by `segments/membership.py`.
 
-    Past Behavior and All Users have no set: they are asked whenever they are used (`segments/find.py`), and `size` is
-    what was found at `counted_at`.
+    Past Behavior and All Users are asked whenever they are used (`segments/find.py`). What was found at `counted_at` is
+    kept to tell who joined and left since (`segments/saved.py`): of Past Behavior the set, of All Users the size alone.
     """
 
     class SyncMode(models.TextChoices):
@@ -42,6 +42,8 @@ class Segment(models.Model):
     # Past Behavior: a Find People query. Live Behavior: {"event", "where", "people": a query or null}.
     query = models.JSONField(null=True)
     counted_at = models.DateTimeField(null=True)
+    # Why its query could not be answered at `counted_at`, or why nobody can join; empty while all is well.
+    problem = models.CharField(max_length=500, blank=True)
     # Live Behavior: events raised before this moment do not count.
     live_since = models.DateTimeField(null=True)
     archived_at = models.DateTimeField(null=True)

@@ -31,12 +31,13 @@
 
   /* what a person opened, chose, scrolled to or stands on survives an update of the part it is in */
   let kept = null;
-  const remember = (place) => {
+  const remember = (place, cause) => {
     const focus = place.contains(document.activeElement) ? document.activeElement : null;
     const link = focus && !focus.id && focus.getAttribute('href');
     kept = {
       place: place.id,
-      open: all('details[id]', place).map((each) => [each.id, each.open]),
+      // a menu in which something was chosen has done its work
+      open: all('details[id]', place).map((each) => [each.id, each.open && !(each.matches('.menu') && each.contains(cause))]),
       tabs: all('[role=tab][aria-selected=true][id]', place).map((each) => each.id),
       scroll: all('.scroll', place).map((each) => each.scrollLeft),
       focus: link && `a[href="${CSS.escape(link)}"]`,
@@ -53,7 +54,7 @@
   };
 
   document.addEventListener('htmx:beforeSwap', (event) => {
-    const { xhr, target } = event.detail;
+    const { xhr, target, requestConfig } = event.detail;
     // the session has ended: the sign-in page does not belong in a panel, and what is typed here must not go
     if (xhr.responseURL && new URL(xhr.responseURL).pathname === document.body.dataset.signIn) {
       event.detail.shouldSwap = false;
@@ -63,7 +64,7 @@
       });
       return;
     }
-    if (event.detail.shouldSwap) remember(target);
+    if (event.detail.shouldSwap) remember(target, requestConfig.elt);
   });
   document.addEventListener('htmx:afterSwap', restore);
 

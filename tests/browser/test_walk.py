@@ -68,6 +68,11 @@ def _exported(place: Place) -> str:
 PATHS: dict[str, Callable[[Place], str]] = {
     "segments": lambda _: "segments/",
     "segments of a state": lambda _: "segments/?state=failed",
+    "archived segments": lambda _: "segments/?state=archived",
+    "a new segment": lambda _: "segments/new/",
+    "a new segment of Live Behavior": lambda _: "segments/new/live/",
+    "a new Custom List": lambda _: "segments/new/list/",
+    "renaming what Mixpanel names": lambda place: f"segments/{place.segment_id()}/edit/",
     "segments that there are none of": lambda _: "segments/?q=nothing&state=failed",
     "a segment": lambda place: f"segments/{place.segment_id()}/",
     "a segment with a sync opened": lambda place: f"segments/{place.segment_id()}/?open={place.last_sync()}",
@@ -116,6 +121,7 @@ SPOIL = """
 SWAGGERS_OWN = ("color-contrast: ", "heading-order: ", "nested-interactive: ", "region: ")
 EMPTY = (
     *("segments", "finding people", "downloads", "all syncs", "the connection", "usage"),
+    *("a new segment", "a new segment of Live Behavior", "a new Custom List"),
     *("settings", "settings, making a passcode", "erased people"),
 )
 

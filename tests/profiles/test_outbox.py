@@ -68,6 +68,32 @@ def test_no_reader_passes_a_batch_that_commits_later(harbour: Project) -> None:
     assert read("a") == [1, 2]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_that_skips_what_is_there_gets_what_was_not_committed_then(harbour: Project) -> None:
+    raise_event(harbour, 1)
+    raised, go_on = Signal(), Signal()
+
+    def slow() -> None:
+        try:
+            with transaction.atomic():
+                raise_event(harbour, 2)
+                raised.set()
+                assert go_on.wait(20)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(slow)
+        try:
+            assert raised.wait(20)
+            outbox.skip(reader="a")
+        finally:
+            go_on.set()
+        done.result()
+    raise_event(harbour, 3)
+    assert read("a") == [2, 3]
+
+
 def test_a_batch_names_people_as_they_are_known_now(mixpanel: Partner) -> None:
     read("a", 10_000)
     assert mixpanel.send(page("members", [{"$CleverTap_user_id": "u"}, *people("d")])).status == 200

@@ -10,6 +10,7 @@ from profiles.models import Project
 from segments.models import Segment, Sync, SyncReject
 from tests.cast import Partner
 from tests.segments.conftest import MakePeople, MakeSegment
+from tests.segments.made import did, make_list, raise_event
 from tests.sender import basic, page, people
 
 Call = Callable[..., Any]
@@ -19,8 +20,9 @@ ROOT = "/api/v1/"
 def caller(project: Project, passcode: str) -> Call:
     client = Client(headers={"Authorization": basic(project.public_id, passcode)})
 
-    def call(address: str, *, status: int = 200, method: str = "get") -> Any:
-        answer = getattr(client, method)(address if address.startswith("http") else ROOT + address)
+    def call(address: str, *, status: int = 200, method: str = "get", body: Any = None) -> Any:
+        sent = {} if body is None else {"data": body, "content_type": "application/json"}
+        answer = getattr(client, method)(address if address.startswith("http") else ROOT + address, **sent)
         assert answer.status_code == status, answer.content
         return answer.json() if answer.content else None
 
@@ -239,3 +241,113 @@ def test_a_signed_in_member_reads_and_does_not_delete(as_mara: Client, as_bob: C
 def test_who_has_no_credentials_reads_nothing(client: Client, make_segment: MakeSegment) -> None:
     make_segment("A")
     assert client.get(ROOT + "segments/").status_code == 401
+
+
+# ---- segments of other types
+
+
+def test_a_query_is_saved_changed_archived_and_deleted(api: Call, harbour: Project, make_people: MakePeople) -> None:
+    ann, ben = make_people("ann", "ben", email="x@x.example")
+    raise_event(harbour, "Charged", ann)
+    body = {"name": "Paid", "type": "past_behavior", "query": did("Charged")}
+    made = api("segments/", method="post", body=body, status=201)
+    assert {name: made[name] for name in ("name", "type", "size", "partner", "sync_mode", "last_sync_at", "query")} == {
+        "name": "Paid", "type": "Past Behavior", "size": 1, "partner": None, "sync_mode": None, "last_sync_at": None,
+        "query": did("Charged"),
+    }  # fmt: skip
+    address = f"segments/{made['id']}/"
+    raise_event(harbour, "Charged", ben)
+    assert api(address)["size"] == 2
+    members = api(address + "members/?page_size=1")
+    assert [each["identity"] for each in members["results"]] == ["ben"]
+    assert [each["identity"] for each in api(members["next"])["results"]] == ["ann"]
+    assert api(members["next"])["next"] is None
+    assert api(address + "stats/")["reachability"]["email"] == {"count": 2, "share": 1.0}
+    changed = api(address, method="patch", body={"name": "All", "query": {"all": []}, "archived": True})
+    assert (changed["name"], changed["query"], changed["size"]) == ("All", {"all": []}, 2)
+    assert changed["archived_at"] is not None
+    counts = {query: api(f"segments/?{query}")["count"] for query in ("", "archived=true", "archived=all", "archived=false")}
+    assert counts == {"": 0, "archived=true": 1, "archived=all": 1, "archived=false": 0}
+    assert "archived_at" not in api(address, method="patch", body={"archived": False})
+    api(address, method="delete", status=204)
+
+
+def test_a_live_segment_is_made(api: Call, harbour: Project, make_people: MakePeople) -> None:
+    raise_event(harbour, "Charged", *make_people("ann"), Amount=5)
+    where = [{"property": "Amount", "op": "greater_than", "value": 3}]
+    body = {"name": "Pays", "type": "live_behavior", "query": {"event": "Charged", "where": where}}
+    made = api("segments/", method="post", body=body, status=201)
+    assert (made["type"], made["size"]) == ("Live Behavior", 0)
+    assert made["query"] == {"event": "Charged", "where": where, "people": None}
+    assert [each["id"] for each in api("segments/?type=live_behavior")["results"]] == [made["id"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"name": "A", "type": "past_behavior", "query": did("Never")}, "query.did.event"),
+        ({"name": "A", "type": "past_behavior", "query": 7}, "query"),
+        ({"name": "A", "type": "live_behavior", "query": {"event": "Never"}}, "query.event"),
+        ({"name": " ", "type": "past_behavior", "query": {"all": []}}, "name"),
+        ({"name": "guests", "type": "past_behavior", "query": {"all": []}}, "name"),
+        ({"name": "A", "type": "custom_list", "query": {}}, "type"),
+        ({"name": "A", "type": "past_behavior"}, "query"),
+        ({"name": "A", "type": "past_behavior", "query": {"all": []}, "size": 3}, "size"),
+        ([], "body"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_with_its_place(api: Call, harbour: Project, body: Any, place: str) -> None:
+    make_list(harbour, "Guests")
+    error = api("segments/", method="post", body=body, status=400)["error"]
+    assert error["message"].startswith(f"{place}: ")
+    assert Segment.objects.count() == 1
+
+
+def test_what_stays_as_it_is_is_answered_with_the_reason(
+    api: Call, harbour: Project, make_segment: MakeSegment, make_people: MakePeople
+) -> None:
+    make_people("ann")
+    used, cohort = make_list(harbour, "Guests"), make_segment("Cart Drop off")
+    query = {"segments": {"exclude": [used.pk]}}
+    user = api("segments/", method="post", body={"name": "Others", "type": "past_behavior", "query": query}, status=201)
+    (everyone,) = api("segments/?type=all_users")["results"]
+    assert (everyone["name"], everyone["size"], everyone["type"]) == ("All Users", 1, "All Users")
+    assert api("segments/?type=test_users")["results"][0]["size"] == 0
+    assert {each["name"] for each in api("segments/")["results"]} == {"Guests", "Cart Drop off", "Others"}
+    built_in = f"segments/{everyone['id']}/"
+    assert "built in" in api(built_in, method="delete", status=409)["error"]["message"]
+    assert "built in" in api(built_in, method="patch", body={"archived": True}, status=409)["error"]["message"]
+    assert [each["identity"] for each in api(built_in + "members/")["results"]] == ["ann"]
+    renamed = api(f"segments/{cohort.pk}/", method="patch", body={"name": "Mine"}, status=409)
+    assert "comes from Mixpanel" in renamed["error"]["message"]
+    assert "has no query" in api(f"segments/{used.pk}/", method="patch", body={"query": {}}, status=409)["error"]["message"]
+    refused = api(f"segments/{used.pk}/", method="delete", status=409)
+    assert refused["error"]["code"] == "conflict"
+    assert "Guests is used by Others" in refused["error"]["message"]
+    circle = {"segments": {"include": [user["id"]]}}
+    assert (
+        "made of itself"
+        in api(f"segments/{user['id']}/", method="patch", body={"query": circle}, status=400)["error"]["message"]
+    )
+    api(f"segments/{used.pk}/?confirm=true", method="delete", status=204)
+    assert "which was deleted" in api(f"segments/{user['id']}/")["problem"]
+    for part in ("members/", "stats/"):
+        assert "has no answer" in api(f"segments/{user['id']}/{part}", status=409)["error"]["message"]
+
+
+def test_a_change_is_made_whole_or_not_at_all(api: Call, harbour: Project, make_people: MakePeople) -> None:
+    make_people("ann")
+    make_list(harbour, "Guests")
+    made = api("segments/", method="post", body={"name": "Paid", "type": "past_behavior", "query": {"all": []}}, status=201)
+    body = {"query": {"any": []}, "name": "Guests"}
+    assert api(f"segments/{made['id']}/", method="patch", body=body, status=400)["error"]["message"].startswith("name: ")
+    assert api(f"segments/{made['id']}/")["query"] == {"all": []}
+
+
+def test_members_of_a_project_read_and_do_not_change_segments(as_mara: Client, harbour: Project) -> None:
+    guests = make_list(harbour, "Guests")
+    body = {"name": "A", "type": "past_behavior", "query": {"all": []}}
+    for method, address in (("post", "segments/"), ("patch", f"segments/{guests.pk}/"), ("delete", f"segments/{guests.pk}/")):
+        answer = getattr(as_mara, method)(f"{ROOT}{address}?project={harbour.public_id}", body, content_type="application/json")
+        assert answer.status_code == 403
+    assert as_mara.get(f"{ROOT}segments/{guests.pk}/").json()["name"] == "Guests"

@@ -155,7 +155,7 @@ def test_nobody_is_404_and_others_see_nothing(harbour: Project, reader: Client, 
     assert reader.get(at(harbour, "nobody")).status_code == 404
     assert browser(charlie).get(at(harbour, "asha")).status_code == 404
     assert Client().get(at(harbour, "asha")).status_code == 302
-    assert reader.post(at(harbour, "asha")).status_code == 405
+    assert reader.post(at(harbour, "asha")).status_code == 403
 
 
 def test_a_page_asks_as_often_for_many_segments_as_for_one(
