@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from segments import people_views, sync_views, views
+from segments import overlap_views, people_views, sync_views, views
 
 urlpatterns = [
     path("segments/", views.segments, name="segments"),
+    path("segments/overlap/", overlap_views.compare, name="segments-overlap"),
     path("segments/syncs/", sync_views.syncs, name="syncs"),
     path("segments/syncs/<int:sync_id>/", sync_views.sync, name="sync"),
     path("segments/<int:segment_id>/", views.segment, name="segment"),

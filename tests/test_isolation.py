@@ -31,6 +31,7 @@ PAGES: dict[str, list[str]] = {
     "segments/<int:segment_id>/syncs/<int:sync_id>/release/": ["POST"],
     "segments/<int:segment_id>/syncs/<int:sync_id>/replay/": ["POST"],
     "segments/<int:segment_id>/syncs/<int:sync_id>/retry/": ["POST"],
+    "segments/overlap/": [],
     "segments/syncs/": [],
     "segments/syncs/<int:sync_id>/": [],
     "segments/syncs/<int:sync_id>/replay/": ["POST"],
