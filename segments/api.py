@@ -9,15 +9,18 @@ from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers, status
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from profiles.api import Cursor, NewestFirst, project_of, refuse
 from profiles.models import Role
-from segments import api_forms, membership, queries, statistics
+from segments import api_forms, find, membership, queries, statistics
+from segments.audience.values import BadQuery
 from segments.filters import ORDERINGS, BadValue, narrow, order_for_api, read_api_filter
 from segments.models import Hold, Segment, SegmentType, Sync, SyncReject
+from segments.search_api import TookTooLong
 from segments.states import find_failed_pages
 
 DAYS_OF_STATS: Final = 90
@@ -30,6 +33,13 @@ PAGING = [
     OpenApiParameter("page_size", OpenApiTypes.INT, description="Up to 200."),
 ]
 NOT_FOUND = OpenApiResponse(description="There is no such thing in this project.")
+
+
+class BrokenQuery(APIException):
+    """The query of a saved segment names what is no longer there."""
+
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "broken_query"
 
 
 def _list_of(name: str, form: serializers.Serializer[Any]) -> Any:
@@ -116,12 +126,27 @@ class SegmentDetail(APIView):
 class SegmentStats(APIView):
     """A segment's figures."""
 
-    @extend_schema(operation_id="segments_stats", responses={200: api_forms.StatsSerializer, 404: NOT_FOUND})
+    @extend_schema(
+        operation_id="segments_stats",
+        responses={
+            200: api_forms.StatsSerializer,
+            404: NOT_FOUND,
+            409: OpenApiResponse(description="The segment's query names what is no longer there; the message says what."),
+        },
+    )
     def get(self, request: Request, segment_id: int) -> Response:
         """Return its size, who can be reached, and what each day changed."""
         segment = _find_segment(request, segment_id)
+        try:
+            with find.looking(project=project_of(request), now=timezone.now()) as finder:
+                reach = finder.reach(finder.members(segment))
+        except BadQuery as error:
+            raise BrokenQuery(f"{segment.name}: {error}. Mend the segment's query, or bring back what it names.") from error
+        except find.TooSlow as error:
+            raise TookTooLong from error
+        segment.size = reach.size  # today's size is that of this moment too
         days = statistics.days_of(segment=segment, count=DAYS_OF_STATS, now=timezone.now())
-        facts = api_forms.stats_facts(reach=statistics.count_reachable(segment=segment), days=days)
+        facts = api_forms.stats_facts(reach=reach, days=days)
         return Response(api_forms.StatsSerializer(facts).data)
 
 

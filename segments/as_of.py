@@ -136,20 +136,19 @@ def was_in(steps: Sequence[Step], *, merges: Sequence[Merge], until: datetime, i
     before = sum(step.at < until for step in steps)
     usual = tuple(sum(step.at <= merge.at for step in steps) for merge in merges)
     own = [max((index + 1 for index, step in enumerate(steps) if step.profile_id == each.old), default=0) for each in merges]
-    choices = [
-        sorted(range(first, len(steps) + 1), key=lambda place, at=at: abs(place - at))
-        for first, at in zip(own, usual, strict=True)
-    ]
-    orders = sorted(
-        islice(product(*choices), _MOST_ORDERS),
-        key=lambda places: sum(abs(place - at) for place, at in zip(places, usual, strict=True)),
-    )
+    choices = [_nearest(at, range(first, len(steps) + 1)) for first, at in zip(own, usual, strict=True)]
+    orders = list(islice(product(*choices), _MOST_ORDERS))
+    orders.sort(key=lambda places: sum(abs(place - at) for place, at in zip(places, usual, strict=True)))
     for places in orders:
         found = _replay(steps, merges, places, before)
         if found is not None and found[1] == is_in_now:
             return found[0]
     # nothing makes sense of it: what the last step before said
     return bool(before) and steps[before - 1].is_joining
+
+
+def _nearest(at: int, places: Iterable[int]) -> list[int]:
+    return sorted(places, key=lambda place: abs(place - at))
 
 
 def _replay(steps: Sequence[Step], merges: Sequence[Merge], places: Sequence[int], before: int) -> tuple[bool, bool] | None:
