@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pyroaring import BitMap64
 
-from profiles.models import ProfileMerge
+from profiles.models import Profile, ProfileMerge
 from segments import membership, moves
 from segments.models import Segment, SegmentDay, SegmentType
 from segments.moves import Move
@@ -60,6 +60,16 @@ class Step:
     profile_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Somebody who was in, or joined later: since when, by the time asked for, and when and by which sync they moved next."""
+
+    profile: Profile
+    since: Move | None
+    next: Move | None
+    is_in_now: bool
+
+
 def end_of(day: date, *, zone: ZoneInfo) -> datetime:
     """Return the moment at which a day is over."""
     return datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone)
@@ -90,6 +100,22 @@ def read_as_of(*, segment: Segment, day: date, everyone: BitMap64) -> AsOf:
     then |= _walk_through(segment, groups, until=until, now=now)
     # whoever was erased since may still stand in an old batch
     return AsOf(day=day, until=until, then=then & everyone, now=now, booked=read_booked(segment=segment, day=day))
+
+
+def read_stays(*, segment: Segment, people: Sequence[Profile], until: datetime, now: BitMap64) -> list[Stay]:
+    """Return of each of these people the last joining before a moment, and the first move since."""
+    ids = [person.pk for person in people]
+    leads = dict(ProfileMerge.objects.filter(new_id__in=ids).values_list("old_id", "new_id")) | {each: each for each in ids}
+    ours = BitMap64(leads)
+    since: dict[int, Move] = {}
+    later: dict[int, Move] = {}
+    for move in moves.read_of(segment=segment, profile_ids=ids):
+        for profile_id in move.people & ours:
+            if move.at >= until:
+                later.setdefault(leads[profile_id], move)
+            elif move.is_joining:
+                since[leads[profile_id]] = move
+    return [Stay(who, since.get(who.pk), later.get(who.pk), who.pk in now) for who in people]
 
 
 def undo(*, present: BitMap64, changes: Iterable[Move], but: BitMap64) -> BitMap64:

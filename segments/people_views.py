@@ -3,12 +3,14 @@
 from django.core.exceptions import PermissionDenied
 from django.http import HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from profiles.accounts import may
 from profiles.http import ProjectRequest, require_role
 from profiles.models import Role
 from segments import exports, queries
+from segments.as_of_views import people_on
 from segments.filters import PAGE_SIZE
 from segments.views import find_segment
 
@@ -24,6 +26,8 @@ def require_export(request: ProjectRequest) -> None:
 def segment_people(request: ProjectRequest, segment_id: int) -> HttpResponseBase:
     """Show the people of a segment, newest profile first; as CSV with `?format=csv`."""
     segment = find_segment(request, segment_id)
+    if "on" in request.GET:
+        return people_on(request, segment)
     if request.GET.get("format") == "csv":
         require_export(request)
         return exports.people_as_csv(segment=segment)
@@ -41,5 +45,6 @@ def segment_people(request: ProjectRequest, segment_id: int) -> HttpResponseBase
         "is_first": before is None,
         "text": text,
         "may_export": may(role=request.role, needs=Role.CREATOR),
+        "today": queries.today_in(request.project, now=timezone.now()),
     }
     return render(request, "segments/people.html", context)

@@ -25,6 +25,7 @@ PAGES: dict[str, list[str]] = {
     "segments/<int:segment_id>/by-property/": [],
     "segments/<int:segment_id>/delete/": ["POST"],
     "segments/<int:segment_id>/people/": [],
+    "segments/<int:segment_id>/people/<identity:identity>/why/": [],
     "segments/<int:segment_id>/reachability/": [],
     "segments/<int:segment_id>/syncs/<int:sync_id>/": [],
     "segments/<int:segment_id>/syncs/<int:sync_id>/discard/": ["POST"],
