@@ -123,18 +123,12 @@ def _read_moved(segment: Segment, profile: Profile, names: dict[int, str]) -> li
     pages = _pages_that_moved(syncs, ours, [each.at for each in steps])
     found = []
     for step in steps:
-        was = next(iter(step.people & ours), profile.pk)
-        action = ("members", "add_members") if step.is_joining else ("members", "remove_members")
-        page = next((each for each in pages.get(step.sync_id, ()) if each.action in action and each.at == step.at), None)
-        found.append(
-            Moved(
-                at=step.at,
-                is_joining=step.is_joining,
-                sync=syncs.get(step.sync_id),
-                page=page,
-                known_as="" if was == profile.pk else names[was],
-            )
-        )
+        actions = ("members", "add_members") if step.is_joining else ("members", "remove_members")
+        page = next((each for each in pages.get(step.sync_id, ()) if each.action in actions and each.at == step.at), None)
+        found += [
+            Moved(step.at, step.is_joining, syncs.get(step.sync_id), page, "" if was == profile.pk else names[was])
+            for was in step.people & ours
+        ]
     return found
 
 
