@@ -19,6 +19,9 @@ _LEAST_WIDTH: Final = 34
 _A_LETTER: Final = 7
 _A_MARGIN: Final = 12
 _LEAST_BAR: Final = 2  # somebody is never nobody
+# A few columns are wider, so that they fill a narrow window and look at home in a wide one.
+_WIDEST: Final = 72
+_FILLED: Final = 560
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,12 @@ def tell(names: Sequence[str], *, others: int) -> str:
 def draw(*, overlap: Overlap, project: Project) -> Plot:
     """Return the picture of an overlap."""
     labels = [f"{each.count:,}" for each in overlap.combinations]
-    column = max([_LEAST_WIDTH, *(len(label) * _A_LETTER + _A_MARGIN for label in labels)])
+    room = min(_WIDEST, _FILLED // max(len(labels), 1))
+    column = max([_LEAST_WIDTH, room, *(len(label) * _A_LETTER + _A_MARGIN for label in labels)])
     most = max((each.count for each in overlap.combinations), default=1)
     floor = TOP + BARS
     rows = tuple(floor + GAP + ROW * index + ROW / 2 for index in range(len(overlap.segments)))
-    bar = min(column - 12, 26)
+    bar = min(column - 12, 40)
     return Plot(
         width=column * len(labels) + 1,
         height=floor + GAP + ROW * len(rows),

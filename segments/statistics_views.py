@@ -3,6 +3,7 @@
 Parts that update by themselves ask for the same address as the page, or for a fragment of it.
 """
 
+from datetime import timedelta
 from typing import Any, Final
 
 from django.http import HttpResponse, HttpResponseBase
@@ -84,7 +85,8 @@ def _days(request: ProjectRequest, segment: Segment) -> dict[str, Any]:
         "trend": statistics.trend(days),
         "span": span,
         "spans": statistics.SPANS,
-        "today": queries.today_in(request.project, now=now),
+        "today": days[-1].day,
+        "week_ago": max(days[0].day, days[-1].day - timedelta(days=7)),
         "has_moves": segment.type in _MOVED or any(day.added or day.removed for day in days),
         "knows_yesterday": segment.type in _MOVED or (first is not None and first < days[-1].day),
         "lowest": min(day.size for day in days),

@@ -35,6 +35,15 @@ PATHS: dict[str, Callable[[Place], str]] = {
     "the people of a segment": lambda place: f"segments/{place.segment_id()}/people/",
     "a person who is not there": lambda place: f"segments/{place.segment_id()}/people/?q=nobody",
     "deleting a segment": lambda place: f"segments/{place.segment_id()}/delete/",
+    "the people of a segment on a day": lambda place: f"segments/{place.segment_id()}/people/?on=2026-01-01&show=joined",
+    "a day that is none": lambda place: f"segments/{place.segment_id()}/people/?on=never",
+    "why somebody is in a segment": lambda place: f"segments/{place.segment_id()}/people/shop-1010/why/",
+    "why somebody left a segment": lambda place: f"segments/{place.segment_id()}/people/shop-1000/why/",
+    "segments compared": lambda place: (
+        "segments/overlap/?"
+        + "&".join(f"segment={place.segment_id(each)}" for each in ("1638361188", "sales", "running", "long", "trial"))
+    ),
+    "segments to be compared": lambda _: "segments/overlap/",
     "all syncs": lambda _: "segments/syncs/",
     "syncs of a state that there are none of": lambda _: "segments/syncs/?status=held",
     "a sync that is whole": lambda place: _sync(place, "complete"),
@@ -61,7 +70,7 @@ SPOIL = """
 }
 """
 SWAGGERS_OWN = ("color-contrast: ", "heading-order: ", "nested-interactive: ", "region: ")
-EMPTY = ("segments", "all syncs", "the connection", "settings", "settings, making a passcode")
+EMPTY = ("segments", "segments to be compared", "all syncs", "the connection", "settings", "settings, making a passcode")
 
 
 @pytest.fixture(scope="module")

@@ -138,7 +138,7 @@ def test_a_query_that_does_not_work_any_more_says_what_is_wrong(as_mara: Client,
     assert "The query of Broken does not work any more" in shown
     assert "There is no segment 1000000000 in this project." in shown
     assert "all[1].segments.include[0]" in shown
-    assert f"Size now 7 140.0 % of all {len(five)} people" in words(shown)
+    assert f"Last counted 7 140.0 % of all {len(five)} people" in words(shown)
     for name in ("segment-reach", "segment-property"):
         assert "does not work any more" in text(as_mara, at(name, harbour, broken.pk), headers=HTMX)
 
@@ -149,7 +149,7 @@ def test_a_live_segment_whose_event_is_gone_still_shows_its_people(
     live = make(harbour, "Live", SegmentType.LIVE_BEHAVIOR, five[:2], query={"event": "Gone", "where": []})
     shown = text(as_mara, at("segment", harbour, live.pk))
     assert "The event &#x27;Gone&#x27; was never seen" in shown
-    assert "Size now 2" in words(shown)
+    assert "Last counted 2" in words(shown)
 
 
 def test_a_count_that_takes_too_long_is_ended_with_a_word(
@@ -160,7 +160,7 @@ def test_a_count_that_takes_too_long_is_ended_with_a_word(
     monkeypatch.setattr("segments.find.Finder.members", lambda *_: sleep())
     shown = text(as_mara, at("segment", harbour, saved.pk))
     assert "Counting took too long and was ended" in shown
-    assert "Size now 9" in words(shown)
+    assert "Last counted 9" in words(shown)
     assert "Counting took too long" in text(as_mara, at("segment-reach", harbour, saved.pk), headers=HTMX)
 
 
