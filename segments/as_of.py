@@ -120,10 +120,13 @@ def read_stays(*, segment: Segment, people: Sequence[Profile], until: datetime, 
 
 def undo(*, present: BitMap64, changes: Iterable[Move], but: BitMap64) -> BitMap64:
     """Return who was in before changes, newest first; those of `but` are left out."""
-    found = present
+    found = present.copy()
     for change in changes:
-        moved = change.people - but
-        found = found - moved if change.is_joining else found | moved
+        moved = change.people - but if but else change.people
+        if change.is_joining:
+            found -= moved
+        else:
+            found |= moved
     return found
 
 
