@@ -13,7 +13,7 @@ from pyroaring import BitMap64
 from profiles.models import Profile, ProfileMerge
 from profiles.statements import run
 from segments import holds, moves
-from segments.models import Segment, Sync
+from segments.models import Segment, Sync, SyncChange
 
 # A page is up to 1,000 people. So many are looked through for what was said of one of them, the newest first.
 MOST_PAGES: Final = 3000
@@ -154,6 +154,17 @@ def _read_said(segment: Segment, ours: BitMap64, *, since: datetime) -> tuple[li
         for sync_id, action, number, at, is_held in named
         if sync_id in syncs
     ], pages
+
+
+def read_naming(*, sync: Sync, profile: Profile) -> list[Page]:
+    """Return the pages of a sync that named a person, by whatever id the person had then, in the order of the books."""
+    merged = ProfileMerge.objects.filter(project_id=sync.project_id, new_id=profile.pk)
+    ours = BitMap64([profile.pk, *merged.values_list("old_id", flat=True)])
+    changes = SyncChange.objects.filter(sync=sync, number__isnull=False).order_by("pk")
+    rows = changes.values_list("action", "number", "at", "named").iterator(chunk_size=500)
+    return [
+        Page(sync, action, number, at) for action, number, at, bits in rows if ours.intersect(BitMap64.deserialize(bytes(bits)))
+    ]
 
 
 def _held(segment: Segment, profile_id: int) -> Iterable[Sync]:

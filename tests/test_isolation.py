@@ -28,6 +28,7 @@ PAGES: dict[str, list[str]] = {
     "segments/<int:segment_id>/people/<identity:identity>/why/": [],
     "segments/<int:segment_id>/reachability/": [],
     "segments/<int:segment_id>/syncs/<int:sync_id>/": [],
+    "segments/<int:segment_id>/syncs/<int:sync_id>/arrived/<identity:identity>/": [],
     "segments/<int:segment_id>/syncs/<int:sync_id>/discard/": ["POST"],
     "segments/<int:segment_id>/syncs/<int:sync_id>/release/": ["POST"],
     "segments/<int:segment_id>/syncs/<int:sync_id>/replay/": ["POST"],

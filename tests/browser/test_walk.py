@@ -24,6 +24,13 @@ def _without_segment(place: Place) -> str:
     return f"segments/syncs/{found['id']}/"
 
 
+def _arrived(place: Place, identity: str) -> str:
+    segment_id = place.segment_id("sales")
+    asked = "SELECT id FROM sync WHERE project_id = %(project)s AND segment_id = %(segment)s ORDER BY id DESC LIMIT 1"
+    found = place.rows(asked, segment=segment_id)[0]
+    return f"segments/{segment_id}/syncs/{found['id']}/arrived/{identity}/"
+
+
 PATHS: dict[str, Callable[[Place], str]] = {
     "segments": lambda _: "segments/",
     "segments of a state": lambda _: "segments/?state=failed",
@@ -38,6 +45,8 @@ PATHS: dict[str, Callable[[Place], str]] = {
     "the people of a segment on a day": lambda place: f"segments/{place.segment_id()}/people/?on=2026-01-01&show=joined",
     "a day that is none": lambda place: f"segments/{place.segment_id()}/people/?on=never",
     "why somebody is in a segment": lambda place: f"segments/{place.segment_id()}/people/shop-1010/why/",
+    "what arrived of somebody": lambda place: _arrived(place, "shop-1005"),
+    "what did not arrive of somebody": lambda place: _arrived(place, "shop-1119"),
     "why somebody left a segment": lambda place: f"segments/{place.segment_id()}/people/shop-1000/why/",
     "segments compared": lambda place: (
         "segments/overlap/?"

@@ -55,7 +55,7 @@ def test_the_page_of_the_list_that_put_somebody_in_is_named_and_what_later_lists
     said = why(as_mara, segment, "ben")
     assert "Why ben is in Cart Drop off" in said
     assert "named on page 2 of 3 of the full list" in said
-    assert "Joined Named on page 2 of 3 of the full list Full list received" in said
+    assert "Joined Named on page 2 of 3 of the full list What arrived · Full list received" in said
     assert "Nothing: no page since then names ben." in said
     mixpanel.send(page("members", [person("cem"), person("ann")], number=1, of=2, session_id="two"))
     mixpanel.send(page("members", [person("ben")], number=2, of=2, session_id="two"))
