@@ -49,13 +49,12 @@ def _count(request: ProjectRequest, segment: Segment, *, figures: bool) -> dict[
 
     Of a type that is asked, `segment.size` becomes what is found, so that all of the page is of this moment.
     """
-    found: dict[str, Any] = {"broken": None, "is_slow": False}
+    found: dict[str, Any] = {"broken": None, "is_slow": False, "uncounted": False}
     partner = segment.type == SegmentType.PARTNER
     if partner and not figures and segment.size > COUNT_AT_ONCE:
         return found
     try:
         with looking(project=request.project, now=timezone.now()) as finder:
-            found["definition"] = define(finder=finder, segment=segment)
             ids = finder.members(segment)
             if segment.type in statistics.ASKED:
                 segment.size, segment.counted_at = len(ids), timezone.now()
@@ -65,10 +64,14 @@ def _count(request: ProjectRequest, segment: Segment, *, figures: bool) -> dict[
             if figures or len(ids) <= COUNT_AT_ONCE:
                 found["reach"] = finder.reach(ids)
                 found["breakdown"] = statistics.break_down(finder=finder, ids=ids, wanted=_property(request))
+            try:
+                found["definition"] = define(finder=finder, segment=segment)
+            except BadQuery as error:  # nobody can join any more, but who is in can be counted
+                found["broken"] = error
     except BadQuery as error:
-        found["broken"] = error
+        found |= {"broken": error, "uncounted": True}
     except TooSlow:
-        found["is_slow"] = True
+        found |= {"is_slow": True, "uncounted": True}
     return found
 
 

@@ -149,7 +149,9 @@ def test_a_live_segment_whose_event_is_gone_still_shows_its_people(
     live = make(harbour, "Live", SegmentType.LIVE_BEHAVIOR, five[:2], query={"event": "Gone", "where": []})
     shown = text(as_mara, at("segment", harbour, live.pk))
     assert "The event &#x27;Gone&#x27; was never seen" in shown
-    assert "Last counted 2" in words(shown)
+    assert "Nobody can join until it is mended" in shown
+    assert "Size now 2" in words(shown)
+    assert "Email 2 100 %" in words(shown)
 
 
 def test_a_count_that_takes_too_long_is_ended_with_a_word(

@@ -247,7 +247,7 @@ def test_each_part_of_a_query_is_judged_with_its_evidence(
     assert "17 Nov, 09:02 · Amount = 7 15 Nov, 09:02 · Amount = 9" in said
     assert "Have City is Kochi City is Pune, from Mixpanel" in said
     assert "Have Tier is not set Tier is not set" in said
-    assert "Not in Carts & co, why would have to be in" in said
+    assert "Not in Carts & co, why the query asks for it" in said
     assert "ben never did Charged." in why(as_mara, saved, "ben")
     made = make(harbour, "Two", SegmentType.PAST_BEHAVIOR, query={"did": {"event": "Charged"}})
     assert "Why ann is in Two" in why(as_mara, made, "ann")
