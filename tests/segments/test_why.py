@@ -11,11 +11,12 @@ from django.test import Client
 from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyroaring import BitMap64
 
 from integrations.models import Connection
 from profiles.events import record
 from profiles.models import Profile, Project
-from segments import why_query
+from segments import membership, why_query
 from segments.audience.parse import parse
 from segments.find import looking
 from segments.models import JobStatus, ListUpload, Segment, SegmentType, Sync
@@ -26,6 +27,7 @@ from tests.segments.audience.test_against_oracle import EXAMPLES, Everything, st
 from tests.segments.audience.worlds import NOW as WORLDS_NOW
 from tests.segments.audience.worlds import queries, worlds
 from tests.segments.conftest import NOW, MakePeople, MakeSegment, at, text
+from tests.segments.past import past_of
 from tests.segments.test_statistics import make, words
 from tests.sender import page
 
@@ -158,6 +160,16 @@ def test_somebody_whose_events_are_gone_is_in_without_a_reason(
 ) -> None:
     segment = make_segment("Cart Drop off", people=make_people("ann"))
     assert "The log does not tell since when" in why(as_mara, segment, "ann")
+
+
+def test_somebody_who_left_without_an_event_is_not_said_to_be_in(
+    as_mara: Client, harbour: Project, make_people: MakePeople
+) -> None:
+    (ann,) = make_people("ann")
+    past = past_of(harbour, "Cart Drop off", made=NOW - timedelta(days=5))
+    past.join(NOW - timedelta(days=4), ann.pk)
+    membership.remove_people(project=harbour, ids=BitMap64([ann.pk]), now=NOW)
+    assert "Joined on 20 Nov, 09:02, and is not in any more" in why(as_mara, past.segment, "ann")
 
 
 # ---- saved queries
