@@ -1,13 +1,15 @@
 """What people may do with a received sync, and the line about the connection above the list of segments."""
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from integrations import queries
+from integrations.arrived import read_arrived
 from integrations.mixpanel import inbox, removals, tasks
+from profiles import queries as people
 from profiles.http import ProjectRequest, require_role
 from profiles.models import Role
 from segments.models import Segment, Sync
@@ -23,7 +25,7 @@ def connection_summary(request: ProjectRequest) -> HttpResponse:
 
 
 def _find_sync(request: ProjectRequest, *, sync_id: int, segment_id: int | None) -> Sync:
-    wanted = Sync.objects.select_related("cohort")
+    wanted = Sync.objects.select_related("cohort", "segment")
     if segment_id is not None:
         wanted = wanted.filter(segment_id=segment_id)
     return get_object_or_404(wanted, pk=sync_id, project=request.project)
@@ -34,6 +36,20 @@ def _to_sync(request: ProjectRequest, sync: Sync) -> HttpResponse:
     if sync.segment_id is None:
         return redirect("sync", public_id, sync.pk)
     return redirect("sync", public_id, sync.segment_id, sync.pk)
+
+
+@require_role(Role.MEMBER)
+@never_cache
+def sync_arrived(request: ProjectRequest, segment_id: int, sync_id: int, identity: str) -> HttpResponse:
+    """Show what the pages of a sync said of a person, as it arrived."""
+    sync = _find_sync(request, sync_id=sync_id, segment_id=segment_id)
+    profile = people.find_profile(project=request.project, identity=identity)
+    if profile is None:
+        raise Http404
+    if profile.identity != identity:
+        return redirect("sync-arrived", request.project.public_id, segment_id, sync_id, profile.identity)
+    context = {"sync": sync, "segment": sync.segment, "profile": profile, "arrived": read_arrived(sync=sync, profile=profile)}
+    return render(request, "integrations/arrived.html", context)
 
 
 @require_role(Role.CREATOR, "POST")

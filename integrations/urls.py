@@ -17,6 +17,11 @@ urlpatterns = [
     path("settings/project/test-cohort/remove/", views.test_cohort_remove, name="test-cohort-remove"),
     path("settings/project/erasures/", erasure_views.erasures, name="erasures"),
     path("connection-summary/", sync_views.connection_summary, name="connection-summary"),
+    path(
+        "segments/<int:segment_id>/syncs/<int:sync_id>/arrived/<identity:identity>/",
+        sync_views.sync_arrived,
+        name="sync-arrived",
+    ),
     path("segments/<int:segment_id>/syncs/<int:sync_id>/retry/", sync_views.sync_retry, name="sync-retry"),
     path("segments/<int:segment_id>/syncs/<int:sync_id>/replay/", sync_views.sync_replay, name="sync-replay"),
     path("segments/<int:segment_id>/syncs/<int:sync_id>/release/", sync_views.sync_release, name="sync-release"),

@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 
 from profiles.api import Cursor, NewestFirst, project_of, refuse
 from profiles.models import Role, User
-from segments import api_forms, members, queries, saved, statistics, uploads
+from segments import api_forms, find, members, queries, saved, statistics, uploads
 from segments.api_refusals import answering, refusing
 from segments.builtin import BUILT_IN, find_built_in
 from segments.filters import ORDERINGS, BadValue, narrow, order_for_api, read_api_filter
@@ -190,16 +190,21 @@ class SegmentDetail(APIView):
 class SegmentStats(APIView):
     """A segment's figures."""
 
-    @extend_schema(operation_id="segments_stats", responses={200: api_forms.StatsSerializer, 404: NOT_FOUND})
+    @extend_schema(
+        operation_id="segments_stats",
+        responses={
+            200: api_forms.StatsSerializer,
+            404: NOT_FOUND,
+            409: OpenApiResponse(description="The segment's query names what is no longer there; the message says what."),
+        },
+    )
     def get(self, request: Request, segment_id: int) -> Response:
         """Return its size, who can be reached, and what each day changed."""
         now = timezone.now()
-        segment = recount_one(segment=_find_segment(request, segment_id), now=now)
-        if segment.type in members.ASKED:
-            with answering():
-                reach = members.count_reach(segment=segment, now=now)
-        else:
-            reach = statistics.count_reachable(segment=segment)
+        segment = _find_segment(request, segment_id)
+        with answering(), find.looking(project=project_of(request), now=now) as finder:
+            reach = finder.reach(finder.members(segment))
+        segment.size = reach.size  # today's size is that of this moment too
         days = statistics.days_of(segment=segment, count=DAYS_OF_STATS, now=now)
         facts = api_forms.stats_facts(reach=reach, days=days)
         return Response(api_forms.StatsSerializer(facts).data)

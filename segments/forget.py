@@ -24,7 +24,7 @@ from segments import forget_files as files
 from segments import membership
 from segments.forget_files import ERASED
 from segments.models import Cohort, Segment, Sync, SyncChange, SyncReject
-from segments.people import SYNC_SOURCE
+from segments.moves import SYNC_SOURCE
 from segments.queries import JOIN_EVENT
 
 ERASED_REASON: Final = "This entry named a person who was erased since."

@@ -1,6 +1,7 @@
 """Which segments a person is in or was in, since when and by which sync."""
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -8,11 +9,14 @@ from typing import Final
 from profiles.models import Profile, Project
 from profiles.statements import run
 from segments import membership
-from segments.models import Segment, SegmentChunk, Sync
+from segments.audience.values import BadQuery
+from segments.find import TooSlow, looking
+from segments.models import Segment, SegmentChunk, SegmentType, Sync
+from segments.moves import SYNC_SOURCE
 from segments.queries import JOIN_EVENT
 
-# The source of events and values that a sync brought; its `source_id` is the id of the sync.
-SYNC_SOURCE: Final = "Mixpanel"
+# So many saved queries are asked for one page; of more, the last counts tell.
+MOST_ASKED: Final = 30
 
 # Uses index: event_of_profile, event_batch primary key, sync primary key
 LAST_MOVES = """
@@ -40,15 +44,35 @@ class Place:
     sync_kind: str | None
 
 
-def _segments_with(profile: Profile) -> list[int]:
-    """Return the segments that a person is in now."""
+def _segments_with(profile: Profile) -> set[int]:
+    """Return the segments in whose sets a person is; of a saved query that is who was found when it was last counted."""
     chunks = SegmentChunk.objects.filter(segment__project_id=profile.project_id, chunk=profile.pk >> membership.CHUNK_BITS)
-    return membership.contains(segment_ids=chunks.values_list("segment_id", flat=True), profile_id=profile.pk)
+    return set(membership.contains(segment_ids=chunks.values_list("segment_id", flat=True), profile_id=profile.pk))
 
 
-def read_places(*, profile: Profile) -> tuple[list[Place], list[Place]]:
-    """Return the segments a person is in and those that they left, the latest move first."""
-    inside = set(_segments_with(profile))
+def _saved_with(profile: Profile, *, now: datetime) -> tuple[set[int], set[int]]:
+    """Ask the saved queries of a project, where they are few: return those asked, and those that find the person."""
+    saved = Segment.objects.filter(project_id=profile.project_id, type=SegmentType.PAST_BEHAVIOR, archived_at=None)
+    few = list(saved.order_by("pk")[: MOST_ASKED + 1])
+    if len(few) > MOST_ASKED:
+        return set(), set()
+    asked, found = set(), set()
+    try:
+        with looking(project=profile.project, now=now) as finder:
+            for segment in few:
+                with suppress(BadQuery):
+                    if profile.pk in finder.members(segment):
+                        found.add(segment.pk)
+                asked.add(segment.pk)
+    except TooSlow:
+        return asked, found
+    return asked, found
+
+
+def read_places(*, profile: Profile, now: datetime) -> tuple[list[Place], list[Place]]:
+    """Return the segments a person is in, but for All Users, and those that they left, the latest move first."""
+    asked_now, found = _saved_with(profile, now=now)
+    inside = (_segments_with(profile) - asked_now) | found
     asked = {"project_id": profile.project_id, "profile_id": profile.pk, "name": JOIN_EVENT, "source": SYNC_SOURCE}
     moves = {(segment_id, action): move for segment_id, action, *move in run(LAST_MOVES, asked)}
     left = {segment_id for segment_id, action in moves if action == "Removed"} - inside

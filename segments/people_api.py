@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import Http404
 from django.urls import path
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -74,7 +75,7 @@ class ProfileDetail(APIView):
     def get(self, request: Request, identity: str) -> Response:
         """Return the person."""
         profile = _find(request, identity)
-        places, _ = people.read_places(profile=profile)
+        places, _ = people.read_places(profile=profile, now=timezone.now())
         body = {
             "identity": profile.identity,
             "name": profile.name,

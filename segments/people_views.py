@@ -12,7 +12,8 @@ from django.views.decorators.cache import never_cache
 from profiles.accounts import may
 from profiles.http import ProjectRequest, require_role
 from profiles.models import Role
-from segments import exports, members
+from segments import exports, members, queries
+from segments.as_of_views import people_on
 from segments.audience.values import BadQuery
 from segments.filters import PAGE_SIZE
 from segments.find import TooSlow
@@ -44,6 +45,8 @@ def require_export(request: ProjectRequest) -> None:
 def segment_people(request: ProjectRequest, segment_id: int) -> HttpResponseBase:
     """Show the people of a segment, newest profile first; as CSV with `?format=csv`."""
     segment, now = find_segment(request, segment_id), timezone.now()
+    if "on" in request.GET:
+        return people_on(request, segment)
     try:
         return _answer(request, segment, now)
     except BadQuery as error:
@@ -77,5 +80,6 @@ def _answer(request: ProjectRequest, segment: Segment, now: datetime) -> HttpRes
         "text": text,
         "may_export": may(role=request.role, needs=Role.CREATOR),
         "in_background": total > MOST_AT_ONCE,
+        "today": queries.today_in(request.project, now=timezone.now()),
     }
     return render(request, "segments/people.html", context)

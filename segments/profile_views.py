@@ -17,6 +17,7 @@ from profiles.http import ProjectRequest, require_role
 from profiles.models import Profile, Role
 from segments import people
 from segments.builtin import is_tester, mark_tester
+from segments.moves import SYNC_SOURCE
 from segments.queries import JOIN_EVENT
 from segments.timeline import read_place, read_timeline
 
@@ -38,10 +39,10 @@ def _values(request: ProjectRequest, profile: Profile, text: str) -> dict[str, A
         shown = [value for value in every if wanted in value.name.casefold() or wanted in value.words.casefold()]
     elif "all" not in request.GET:
         shown = every[:PROPERTIES_SHOWN]
-    ids = {value.source_id for value in shown if value.source == people.SYNC_SOURCE}
+    ids = {value.source_id for value in shown if value.source == SYNC_SOURCE}
     syncs = people.read_syncs(project=request.project, ids=ids)
     return {
-        "values": [(value, syncs.get(value.source_id or 0) if value.source == people.SYNC_SOURCE else None) for value in shown],
+        "values": [(value, syncs.get(value.source_id or 0) if value.source == SYNC_SOURCE else None) for value in shown],
         "values_all": len(every),
         "values_text": text,
     }
@@ -90,7 +91,7 @@ def profile(request: ProjectRequest, identity: str) -> HttpResponseBase:
     if request.htmx and before is not None:
         return render(request, "segments/_timeline.html", context)
     counts = queries.count_events(profile=found)
-    places, left = people.read_places(profile=found)
+    places, left = people.read_places(profile=found, now=now)
     offered = [row for row in counts if row.name != JOIN_EVENT][:_EVENTS_OFFERED]
     synced = [row for row in counts if row.name == JOIN_EVENT]
     context |= {

@@ -1,8 +1,8 @@
 """Figures of a segment: its share of everyone, its days, who can be reached, how its people differ by a property."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from itertools import pairwise
 from statistics import median
 from typing import Final
@@ -11,12 +11,13 @@ from zoneinfo import ZoneInfo
 import structlog
 from django.core.cache import cache
 from django.db.models import Count, Q
+from pyroaring import BitMap64
 
 from profiles.models import Profile, Project
-from profiles.statements import fetch_one, run
-from segments import membership
-from segments.figures import Bar, Breakdown, Reach, Reachability
-from segments.models import Segment, Sync
+from segments.audience.compile import SYSTEM_PROPERTIES
+from segments.figures import Breakdown
+from segments.find import Finder
+from segments.models import Segment, SegmentDay, SegmentType, Sync
 from segments.queries import Day, read_days, today_in
 
 log = structlog.get_logger()
@@ -25,32 +26,12 @@ FIRST_PROPERTY: Final = "City"
 SPANS: Final = (7, 30, 90)
 _PEOPLE_KNOWN_FOR: Final = 30  # seconds
 _VALUES_SHOWN: Final = 5
-_PROPERTIES_OFFERED: Final = 40
-_SAMPLE: Final = 1000
+# They have no set of their own: they are asked whenever they are shown.
+ASKED: Final = (SegmentType.PAST_BEHAVIOR, SegmentType.ALL_USERS)
 _MINUTE: Final = 60
 # A rhythm is named when the sessions of the last hours keep it within a fifth.
 _RHYTHMS: Final = {15: "every 15 min", 30: "every 30 min", 60: "every hour", 1440: "every day", 10080: "every week"}
 _SYNCS_LOOKED_AT: Final = 6
-
-# Uses index: profile primary key
-COUNT_REACHABLE = """
-SELECT count(nullif(email, '')), count(nullif(phone, '')), count(*) FILTER (WHERE email <> '' OR phone <> '')
-FROM profile WHERE id = ANY(%(ids)s::bigint[])
-"""
-
-# Uses index: profile primary key
-NAME_PROPERTIES = """
-SELECT key FROM profile CROSS JOIN LATERAL jsonb_object_keys(properties) AS key
-WHERE id = ANY(%(ids)s::bigint[]) GROUP BY key ORDER BY count(*) DESC, key LIMIT %(limit)s
-"""
-
-# Uses index: profile primary key
-COUNT_BY_PROPERTY = """
-WITH people AS (SELECT properties ->> %(name)s AS value FROM profile WHERE id = ANY(%(ids)s::bigint[])),
-grouped AS (SELECT value, count(*) AS people FROM people WHERE value <> '' GROUP BY value)
-SELECT value, people, count(*) OVER (), sum(people) OVER ()::bigint FROM grouped
-ORDER BY people DESC, value COLLATE "C" LIMIT %(limit)s
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +69,16 @@ def days_of(*, segment: Segment, count: int, now: datetime) -> list[Day]:
     today = today_in(segment.project, now=now)
     made = today_in(segment.project, now=segment.created_at)
     days = read_days(segments=[segment], today=today, count=max(count, 2))[segment.pk]
+    if segment.type in ASKED:  # before its first count nobody knows how many there were
+        first = first_counted(segment=segment) or today
+        return [day for day in days if day.day >= first] or days[-1:]
     shown = [day for day in days if day.day >= made or day.size or day.added or day.removed]
     return shown or days[-1:]
+
+
+def first_counted(*, segment: Segment) -> date | None:
+    """Return the first day of which a size is kept."""
+    return SegmentDay.objects.filter(segment=segment).order_by("day").values_list("day", flat=True).first()
 
 
 def trend(days: Sequence[Day]) -> dict[str, list[str] | list[int]]:
@@ -112,36 +101,15 @@ def describe_change(change: int, *, before: int) -> str:
     return f"{sign}{100 * abs(change) / before:,.1f}\N{NO-BREAK SPACE}%"
 
 
-def count_reachable(*, segment: Segment) -> Reachability:
-    """Count who has an e-mail address and who a phone, chunk by chunk: exact for any size, in flat memory."""
-    email = phone = either = 0
-    for ids in membership.read_in_chunks(segment_id=segment.pk):
-        counts = fetch_one(COUNT_REACHABLE, {"ids": list(ids)})
-        email, phone, either = email + counts[0], phone + counts[1], either + counts[2]
-    channels = (Reach("email", "Email", email), Reach("sms", "SMS", phone))
-    return Reachability(size=segment.size, any=either, channels=channels)
-
-
-def break_down(*, segment: Segment, wanted: str = "") -> Breakdown:
-    """Count a segment's people by a property."""
-    sample = membership.find_people(segment_id=segment.pk, before=None, limit=_SAMPLE)
-    rows = run(NAME_PROPERTIES, {"ids": sample, "limit": _PROPERTIES_OFFERED})
-    known = [name for (name,) in rows]
-    chosen = wanted or next((name for name in (FIRST_PROPERTY, *known) if name in known), "")
-    names = tuple(sorted({*known, chosen} - {""}, key=str.casefold))
-    if not chosen:
-        return Breakdown(property=chosen, properties=names, total=segment.size, bars=())
-    ids = list(membership.read_all(segment_id=segment.pk))
-    values = run(COUNT_BY_PROPERTY, {"ids": ids, "name": chosen, "limit": _VALUES_SHOWN}).fetchall()
-    bars = [Bar(value, people) for value, people, _, _ in values]
-    distinct, having = (values[0][2], values[0][3]) if values else (0, 0)
-    others = having - sum(bar.count for bar in bars)
-    if others:
-        more = distinct - len(bars)
-        bars.append(Bar(f"{more:,} other{'' if more == 1 else 's'}", others, "others"))
-    if len(ids) > having:
-        bars.append(Bar("Not set", len(ids) - having, "none"))
-    return Breakdown(property=chosen, properties=names, total=len(ids), bars=tuple(bars))
+def break_down(*, finder: Finder, ids: BitMap64, wanted: str = "") -> Breakdown:
+    """Count people by a property: the one wanted, else the city, else the most frequent that is no system property."""
+    names = [each.name for each in finder.properties()]
+    own = [name for name in names if name not in SYSTEM_PROPERTIES]
+    chosen = wanted or next((name for name in (FIRST_PROPERTY, *own) if name in own), "")
+    if chosen:
+        found = finder.break_down(ids, name=chosen, most=_VALUES_SHOWN)
+        return replace(found, properties=tuple(sorted({*names, chosen}, key=str.casefold)))
+    return Breakdown(property="", properties=(), total=len(ids), bars=())
 
 
 def find_rhythm(*, segment: Segment, now: datetime) -> Rhythm | None:

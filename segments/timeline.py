@@ -11,7 +11,8 @@ from django.utils import timezone
 from profiles.models import Profile
 from profiles.queries import EventRow, in_words, read_events
 from segments.models import Sync
-from segments.people import SYNC_SOURCE, read_syncs
+from segments.moves import SYNC_SOURCE
+from segments.people import read_syncs
 from segments.queries import JOIN_EVENT
 
 PAGE_SIZE: Final = 50

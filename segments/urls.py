@@ -7,12 +7,14 @@ from segments import (
     find_panels,
     find_views,
     list_views,
+    overlap_views,
     people_views,
+    statistics_views,
     sync_views,
     type_views,
     upload_views,
     usage_views,
-    views,
+    why_views,
 )
 
 urlpatterns = [
@@ -29,12 +31,13 @@ urlpatterns = [
     path("segments/downloads/<int:download_id>/file/", download_views.file, name="download-file"),
     path("segments/downloads/<int:download_id>/stop/", download_views.stop, name="download-stop"),
     path("segments/downloads/<int:download_id>/delete/", download_views.delete, name="download-delete"),
+    path("segments/overlap/", overlap_views.compare, name="segments-overlap"),
     path("segments/syncs/", sync_views.syncs, name="syncs"),
     path("segments/syncs/<int:sync_id>/", sync_views.sync, name="sync"),
     path("segments/new/", type_views.segment_new, name="segment-new"),
     path("segments/new/live/", type_views.live_new, name="segment-new-live"),
     path("segments/new/list/", upload_views.list_new, name="segment-new-list"),
-    path("segments/<int:segment_id>/", views.segment, name="segment"),
+    path("segments/<int:segment_id>/", statistics_views.segment, name="segment"),
     path("segments/<int:segment_id>/archive/", type_views.segment_archive, name="segment-archive"),
     path("segments/<int:segment_id>/clone/", type_views.segment_clone, name="segment-clone"),
     path("segments/<int:segment_id>/edit/", type_views.segment_edit, name="segment-edit"),
@@ -45,9 +48,10 @@ urlpatterns = [
     path(
         "segments/<int:segment_id>/uploads/<int:upload_id>/stop/", upload_views.segment_upload_stop, name="segment-upload-stop"
     ),
-    path("segments/<int:segment_id>/by-property/", views.segment_property, name="segment-property"),
-    path("segments/<int:segment_id>/reachability/", views.segment_reach, name="segment-reach"),
+    path("segments/<int:segment_id>/by-property/", statistics_views.segment_property, name="segment-property"),
+    path("segments/<int:segment_id>/reachability/", statistics_views.segment_reach, name="segment-reach"),
     path("segments/<int:segment_id>/people/", people_views.segment_people, name="segment-people"),
+    path("segments/<int:segment_id>/people/<identity:identity>/why/", why_views.segment_why, name="segment-why"),
     path("segments/<int:segment_id>/delete/", type_views.segment_delete, name="segment-delete"),
     path("segments/<int:segment_id>/syncs/<int:sync_id>/", sync_views.sync, name="sync"),
     path("settings/usage/", usage_views.usage, name="settings-usage"),

@@ -81,6 +81,18 @@
         ],
       };
     },
+    // size alone, where nobody counts who came and who left
+    size: (d) => ({
+      ...base(),
+      grid: [{ left: 44, right: 8, top: 10, bottom: 24 }],
+      xAxis: xAxis({ data: d.days, axisLabel: { interval: every(d.days, d.days.length > 45 ? 14 : d.days.length > 10 ? 7 : 1) } }),
+      yAxis: yAxis({ scale: true }),
+      tooltip: { ...base().tooltip, formatter: ([{ dataIndex: i }]) => `${d.days[i]}\nSize  ${count(d.size[i])}` },
+      series: [{
+        type: 'line', data: d.size, symbol: d.size.length === 1 ? 'circle' : 'none', lineStyle: { width: 1.75, color: color('data') },
+        itemStyle: { color: color('data') }, areaStyle: { color: color('accent-soft'), opacity: 0.7, origin: 'start' },
+      }],
+    }),
     // one bar a value, longest first; "Not set" is grey and last
     values: (d) => ({
       ...base(),

@@ -65,6 +65,13 @@ def _exported(place: Place) -> str:
     return "segments/downloads/"
 
 
+def _arrived(place: Place, identity: str) -> str:
+    segment_id = place.segment_id("sales")
+    asked = "SELECT id FROM sync WHERE project_id = %(project)s AND segment_id = %(segment)s ORDER BY id DESC LIMIT 1"
+    found = place.rows(asked, segment=segment_id)[0]
+    return f"segments/{segment_id}/syncs/{found['id']}/arrived/{identity}/"
+
+
 PATHS: dict[str, Callable[[Place], str]] = {
     "segments": lambda _: "segments/",
     "segments of a state": lambda _: "segments/?state=failed",
@@ -89,6 +96,17 @@ PATHS: dict[str, Callable[[Place], str]] = {
     ),
     "a query that no form can show": lambda _: "segments/find-people/?q=" + _query({"did": {"event": "two\nlines"}}),
     "downloads": lambda place: _exported(place) if place is place.site.full else "segments/downloads/",
+    "the people of a segment on a day": lambda place: f"segments/{place.segment_id()}/people/?on=2026-01-01&show=joined",
+    "a day that is none": lambda place: f"segments/{place.segment_id()}/people/?on=never",
+    "why somebody is in a segment": lambda place: f"segments/{place.segment_id()}/people/shop-1010/why/",
+    "what arrived of somebody": lambda place: _arrived(place, "shop-1005"),
+    "what did not arrive of somebody": lambda place: _arrived(place, "shop-1119"),
+    "why somebody left a segment": lambda place: f"segments/{place.segment_id()}/people/shop-1000/why/",
+    "segments compared": lambda place: (
+        "segments/overlap/?"
+        + "&".join(f"segment={place.segment_id(each)}" for each in ("1638361188", "sales", "running", "long", "trial"))
+    ),
+    "segments to be compared": lambda _: "segments/overlap/",
     "all syncs": lambda _: "segments/syncs/",
     "syncs of a state that there are none of": lambda _: "segments/syncs/?status=held",
     "a sync that is whole": lambda place: _sync(place, "complete"),
@@ -121,6 +139,7 @@ SPOIL = """
 SWAGGERS_OWN = ("color-contrast: ", "heading-order: ", "nested-interactive: ", "region: ")
 EMPTY = (
     *("segments", "finding people", "downloads", "all syncs", "the connection", "usage"),
+    "segments to be compared",
     *("a new segment", "a new segment of Live Behavior", "a new Custom List"),
     *("settings", "settings, making a passcode", "erased people"),
 )

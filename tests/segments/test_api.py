@@ -69,7 +69,8 @@ def test_a_synced_cohort_is_read_back_whole(api: Call, mixpanel: Partner) -> Non
 
     stats = api(f"segments/{made.pk}/stats/")
     assert stats["size"] == 2
-    assert stats["reachability"] == {"email": {"count": 1, "share": 0.5}, "sms": {"count": 1, "share": 0.5}}
+    one, nobody = {"count": 1, "share": 0.5}, {"count": 0, "share": 0.0}
+    assert stats["reachability"] == {"email": one, "sms": one, "push": nobody, "web_push": nobody, "whatsapp": one}
     assert [{**day, "day": ""} for day in stats["by_day"]] == [{"day": "", "added": 2, "removed": 0, "size": 2}]
 
     (sync,) = api("syncs/")["results"]

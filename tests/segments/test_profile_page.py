@@ -50,7 +50,7 @@ def test_a_person_whom_syncs_moved(mixpanel: Partner, reader: Client) -> None:
     assert "Identity asha from $CleverTap_user_id" in said
     assert "Email asha@example.in Mixpanel, just now" in said
     assert "Segments 1 1 left earlier" in said
-    assert "Cart Drop off Named in a full list Partner - Mixpanel" in said
+    assert "Cart Drop off Named in a full list : why Asha Rao is in Cart Drop off Partner - Mixpanel" in said
     assert "Last seen Not yet" in said  # what a sync says of somebody is nothing that they did
     assert said.count("Partner Sync Action = Added") == 2
     assert "Partner Sync Action = Removed, Loyalty Gold" in said

@@ -170,29 +170,6 @@ def test_since_is_the_last_time_that_someone_joined_and_names_the_sync_that_brou
 # ---- figures
 
 
-def test_reachability_counts_addresses(make_people: MakePeople, make_segment: MakeSegment) -> None:
-    people = [*make_people("a", "b", email="x@y.example"), *make_people("c", phone="+14155550123"), *make_people("d", email="")]
-    reach = statistics.count_reachable(segment=make_segment("Cart Drop off", people=people))
-    assert {each.channel: each.count for each in reach.channels} == {"email": 2, "sms": 1}
-    assert (reach.size, reach.any) == (4, 3)
-
-
-def test_people_are_counted_by_a_property_with_the_rest_and_those_who_lack_it(
-    make_people: MakePeople, make_segment: MakeSegment
-) -> None:
-    people = make_people(*"abc", properties={"City": "Pune"}) + make_people("d", properties={"City": None, "Tier": 2})
-    for number in range(6):
-        people += make_people(f"e{number}", properties={"City": f"Town {number}"})
-    segment = make_segment("Cart Drop off", people=people)
-    shown = statistics.break_down(segment=segment)
-    assert (shown.property, shown.properties, shown.total) == ("City", ("City", "Tier"), 10)
-    assert [(bar.label, bar.count) for bar in shown.bars] == [
-        ("Pune", 3), ("Town 0", 1), ("Town 1", 1), ("Town 2", 1), ("Town 3", 1), ("2 others", 2), ("Not set", 1),
-    ]  # fmt: skip
-    tiers = statistics.break_down(segment=segment, wanted="Tier").bars
-    assert [(bar.label, bar.count) for bar in tiers] == [("2", 1), ("Not set", 9)]
-
-
 def test_days_begin_when_the_segment_was_made(make_people: MakePeople, make_segment: MakeSegment) -> None:
     segment = queries.find_segment(
         project=(people := make_people("a"))[0].project, segment_id=make_segment("S", people=people).pk
