@@ -10,7 +10,7 @@ v1: list[URLPattern | URLResolver] = [
     path("", include("segments.api")),
     path("", include("segments.people_api")),
     path("", include("segments.search_api")),
-    path("", include("segments.usage_api")),
+    path("", include("segments.usage.api")),
     path("", include("integrations.api")),
     path("", include("integrations.erasure_api")),
 ]

@@ -11,7 +11,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("muster")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["profiles", "segments", "integrations", "integrations.mixpanel"])
+app.autodiscover_tasks(
+    ["profiles", "segments", "segments.downloads", "segments.uploads", "integrations", "integrations.mixpanel"]
+)
 app.autodiscover_tasks(["config"], related_name="health")  # the worker's heartbeat
 
 

@@ -139,8 +139,8 @@ CELERY_BEAT_SCHEDULE = {
     "drop old pages": {"task": "integrations.mixpanel.tasks.drop_old_pages", "schedule": timedelta(hours=1)},
     "follow a restore": {"task": "profiles.tasks.follow_restore", "schedule": timedelta(minutes=1)},
     "keep indexes": {"task": "segments.tasks.keep_indexes", "schedule": timedelta(seconds=5)},
-    "sweep downloads": {"task": "segments.tasks.sweep_downloads", "schedule": timedelta(seconds=10)},
-    "drop old downloads": {"task": "segments.tasks.drop_old_downloads", "schedule": timedelta(hours=1)},
+    "sweep downloads": {"task": "segments.downloads.tasks.sweep", "schedule": timedelta(seconds=10)},
+    "drop old downloads": {"task": "segments.downloads.tasks.drop_old", "schedule": timedelta(hours=1)},
     # the next one is due already: a late one has nothing to add
     "let people join live": {
         "task": "segments.tasks.read_live",
@@ -152,7 +152,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": timedelta(minutes=1),
         "options": {"expires": 60},
     },
-    "sweep uploads": {"task": "segments.tasks.sweep_uploads", "schedule": timedelta(seconds=30), "options": {"expires": 30}},
+    "sweep uploads": {"task": "segments.uploads.tasks.sweep", "schedule": timedelta(seconds=30), "options": {"expires": 30}},
     "make event partitions": {"task": "profiles.tasks.make_event_partitions", "schedule": timedelta(hours=6)},
 }
 

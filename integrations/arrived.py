@@ -11,9 +11,9 @@ from integrations.models import Page
 from profiles.models import Alias, Profile
 from profiles.person import IDENTITY, MIXPANEL, Person
 from profiles.queries import in_words
-from segments import why_partner
 from segments.models import Sync
-from segments.why_partner import Page as NamingPage
+from segments.why import partner
+from segments.why.partner import Page as NamingPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def read_arrived(*, sync: Sync, profile: Profile) -> list[Arrived]:
     """Return every page of a sync that named a person, in the order of the books."""
     own = _Ids(profile)
     found = []
-    for naming in why_partner.read_naming(sync=sync, profile=profile):
+    for naming in partner.read_naming(sync=sync, profile=profile):
         copies = Page.objects.filter(sync=sync, action=naming.action, number=naming.number or 0, body__isnull=False)
         bodies = [bytes(body) for body in copies.order_by("pk").values_list("body", flat=True) if body is not None]
         members = tuple(member for body in bodies for member in _members(body, own))

@@ -16,13 +16,14 @@ from rest_framework.views import APIView
 
 from profiles.api import Cursor, NewestFirst, project_of, refuse
 from profiles.models import Role, User
-from segments import api_forms, find, members, queries, saved, statistics, uploads
+from segments import api_forms, find, members, queries, saved, statistics
 from segments.api_refusals import answering, refusing
 from segments.builtin import BUILT_IN, find_built_in
 from segments.filters import ORDERINGS, BadValue, narrow, order_for_api, read_api_filter
 from segments.models import Hold, Segment, SegmentType, Sync, SyncReject
 from segments.recount import recount_one
 from segments.states import find_failed_pages
+from segments.uploads import jobs as uploads
 
 DAYS_OF_STATS: Final = 90
 Row = TypeVar("Row", Segment, Sync)

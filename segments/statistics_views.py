@@ -20,7 +20,7 @@ from segments.audience.values import BadQuery
 from segments.definition import define
 from segments.filters import read_number
 from segments.find import TooSlow, looking
-from segments.find_link import find_people_at, in_segment
+from segments.finding.links import find_people_at, in_segment
 from segments.history import list_of_segment, read_report
 from segments.models import ListUpload, Segment, SegmentType
 from segments.recount import recount_one

@@ -29,7 +29,7 @@ from segments.live_form import (
 )
 from segments.models import Segment, SegmentType
 from segments.recount import TOO_SLOW
-from segments.upload_views import drop_files
+from segments.uploads.views import drop_files
 from segments.uses import Anything, find_users
 from segments.views import find_segment
 

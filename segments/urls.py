@@ -2,28 +2,22 @@
 
 from django.urls import path
 
-from segments import (
-    download_views,
-    find_panels,
-    find_views,
-    list_views,
-    overlap_views,
-    people_views,
-    statistics_views,
-    sync_views,
-    type_views,
-    upload_views,
-    usage_views,
-    why_views,
-)
+from segments import list_views, people_views, statistics_views, sync_views, type_views
+from segments.downloads import views as download_views
+from segments.finding import panels
+from segments.finding import views as find_views
+from segments.overlap import views as overlap_views
+from segments.uploads import views as upload_views
+from segments.usage import views as usage_views
+from segments.why import views as why_views
 
 urlpatterns = [
     path("segments/", list_views.segments, name="segments"),
     path("segments/find-people/", find_views.find_people, name="find-people"),
-    path("segments/find-people/by-property/", find_panels.by_property, name="find-by-property"),
-    path("segments/find-people/by-day/", find_panels.by_day, name="find-by-day"),
-    path("segments/find-people/people/", find_panels.page, name="find-page"),
-    path("segments/find-people/values/", find_panels.values, name="find-values"),
+    path("segments/find-people/by-property/", panels.by_property, name="find-by-property"),
+    path("segments/find-people/by-day/", panels.by_day, name="find-by-day"),
+    path("segments/find-people/people/", panels.page, name="find-page"),
+    path("segments/find-people/values/", panels.values, name="find-values"),
     path("segments/find-people/save/", find_views.save, name="find-save"),
     path("segments/downloads/", download_views.downloads, name="downloads"),
     path("segments/downloads/new/", download_views.new, name="download-new"),

@@ -8,9 +8,9 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from segments.builder.nodes import OPERATOR_LABELS, TIMES_LABELS, WITHIN_LABELS, Act, Filter, Group, Node, Sets
-from segments.builder.query import is_day
 from segments.figures import Named
+from segments.finding.builder.nodes import OPERATOR_LABELS, TIMES_LABELS, WITHIN_LABELS, Act, Filter, Group, Node, Sets
+from segments.finding.builder.query import is_day
 
 register = template.Library()
 

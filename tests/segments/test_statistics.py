@@ -19,7 +19,7 @@ from segments.find import looking
 from segments.models import JobStatus, ListUpload, Segment, SegmentDay, SegmentType
 from segments.uses import find_users
 from tests.segments.conftest import NOW, MakePeople, MakeSegment, at, rows, text
-from tests.segments.test_overlap import members
+from tests.segments.overlap.test_sets import members
 
 HTMX = {"HX-Request": "true"}
 PUNE = {"property": "City", "op": "equals", "value": "Pune"}

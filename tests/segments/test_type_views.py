@@ -14,11 +14,14 @@ from django.test import Client
 from django.utils import timezone
 
 from profiles.models import Profile, Project, User
-from segments import saved, tasks, upload_views, uploads
+from segments import saved
 from segments.builtin import find_built_in, is_tester
 from segments.live_form import find_people_address, read_link
 from segments.models import ListUpload, Segment, SegmentType
-from segments.upload_files import IntoFolder
+from segments.uploads import jobs as uploads
+from segments.uploads import tasks
+from segments.uploads import views as upload_views
+from segments.uploads.files import IntoFolder
 from tests.segments.conftest import NOW, MakePeople, MakeSegment, at, rows, signed_in, text
 from tests.segments.made import did, is_in, make_list, members, raise_event, record_events
 

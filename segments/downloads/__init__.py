@@ -1,0 +1,1 @@
+"""People written to files in the background."""

@@ -1,0 +1,1 @@
+"""Custom Lists from files: read in the background, with a report."""

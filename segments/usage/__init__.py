@@ -1,0 +1,1 @@
+"""What a project used: active users, events, data points."""
