@@ -178,7 +178,7 @@ def test_every_refusal_is_json(harbour: Project, harbour_passcode: str) -> None:
     own = {"headers": basic(harbour.public_id, harbour_passcode)}
     client = Client(raise_request_exception=False)
     search = "/api/v1/people/search/"
-    assert "GET" in refusal(client.post(SEGMENTS, **own), 405)["message"]  # type: ignore[arg-type]  # headers
+    assert "GET" in refusal(client.put(SEGMENTS, **own), 405)["message"]  # type: ignore[arg-type]  # headers
     refusal(client.get("/api/v1/no/such/thing/"), 404)
     refusal(client.get("/api/"), 404)
     refusal(client.post(search, "{", content_type="application/json", **own), 400)  # type: ignore[arg-type]  # headers

@@ -15,8 +15,11 @@ from pyroaring import BitMap64
 from profiles.changes import note_changed
 from profiles.events import raise_for_all, record
 from profiles.models import EventBatch, Profile, ProfileChange, ProfileMerge, Project, PropertyUpdates
+from segments.index.compact import compact
+from segments.index.rebuild import rebuild
 from segments.usage.figures import DayUsage, EventUsage, MonthUsage, days_of, month_of
 from segments.usage.months import read_month, read_months
+from segments.usage.recount import recount_month
 from tests.segments.conftest import MakePeople, at, rows, text
 from tests.sender import basic
 
@@ -116,14 +119,25 @@ def test_months_equal_what_is_counted_by_hand_in_any_time_zone(
     _world(elsewhere, strangers, chance, months)
     updates = _updates(harbour, chance, [date(2026, 11, day) for day in (1, 2, 29, 30)], clock)
     now = datetime(2026, 12, 20, tzinfo=UTC)
-    by_hand = {month: _by_hand(made, updates, month, clock) for month in [date(2026, 9, 1), *months]}
-    assert sum(each.events for each in by_hand.values()) == len(made)
-    for month, expected in by_hand.items():
-        assert read_month(project=harbour, month=month, now=now) == expected
-    last = read_months(project=harbour, last=4, now=now)
-    assert [(each.month, each.mau, each.events, each.data_points, each.updates) for each in last] == [
-        (each.month, each.mau, each.events, each.data_points, each.updates) for each in by_hand.values()
-    ]
+
+    def check() -> None:
+        by_hand = {month: _by_hand(made, updates, month, clock) for month in [date(2026, 9, 1), *months]}
+        assert sum(each.events for each in by_hand.values()) == len(made)
+        for month, expected in by_hand.items():
+            assert recount_month(project=harbour, month=month) == expected
+            assert read_month(project=harbour, month=month, now=now) == expected
+        last = read_months(project=harbour, last=4, now=now)
+        assert [(each.month, each.mau, each.events, each.data_points, each.updates) for each in last] == [
+            (each.month, each.mau, each.events, each.data_points, each.updates) for each in by_hand.values()
+        ]
+
+    check()  # from the log alone
+    rebuild(project=harbour, now=now)
+    check()
+    made += _world(harbour, people, chance, months)  # not in the index yet
+    check()
+    assert compact(project=harbour, now=now) is False
+    check()
 
 
 def test_at_a_change_of_clocks_at_midnight_the_day_decides(harbour: Project, make_people: MakePeople) -> None:
@@ -155,12 +169,15 @@ def test_merged_people_are_one(harbour: Project, make_people: MakePeople) -> Non
     noon = datetime(2026, 11, 5, 12, tzinfo=UTC)
     events: list[Any] = [(old.pk, noon, {}), (new.pk, noon, {})]
     record(project_id=harbour.pk, name="Charged", events=events, source="t", source_id=None, at=noon)
+    rebuild(project=harbour, now=noon)
     assert read_month(project=harbour, month=date(2026, 11, 1), now=noon).mau == 2
     with connection.cursor() as cursor:
         cursor.execute("UPDATE event SET profile_id = %s WHERE profile_id = %s", [new.pk, old.pk])
     ProfileMerge.objects.create(project=harbour, old_id=old.pk, old_identity="old", new_id=new.pk)
-    found = read_month(project=harbour, month=date(2026, 11, 1), now=noon)
-    assert (found.mau, found.events, found.by_event[0].people) == (1, 2, 1)
+    for _ in ("told by the merge", "taken in"):
+        found = read_month(project=harbour, month=date(2026, 11, 1), now=noon)
+        assert (found.mau, found.events, found.by_event[0].people) == (1, 2, 1)
+        compact(project=harbour, now=noon)
 
 
 @pytest.mark.parametrize(
