@@ -12,6 +12,8 @@ from rest_framework.views import APIView
 
 from profiles.api import project_of, refuse
 from profiles.models import Role
+from segments.find import TooSlow
+from segments.search_api import TookTooLong
 from segments.usage.figures import EventUsage, MonthUsage, month_of, this_month
 from segments.usage.months import read_month
 
@@ -54,7 +56,11 @@ class Usage(APIView):
                 month = month_of(text)
             except ValueError as error:
                 refuse("month", f"{error} Write it as YYYY-MM, such as {month:%Y-%m}.")
-        return Response(UsageSerializer(read_month(project=project, month=month, now=now)).data)
+        try:
+            found = read_month(project=project, month=month, now=now)
+        except TooSlow as error:
+            raise TookTooLong from error
+        return Response(UsageSerializer(found).data)
 
 
 urlpatterns = [path("usage/", Usage.as_view(), name="api-usage")]

@@ -9,13 +9,15 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
-from profiles.http import ProjectRequest, require_role
+from profiles.http import ProjectRequest, answer_error, require_role
 from profiles.models import Role
 from segments.csv_export import stream
+from segments.find import TooSlow
 from segments.usage.figures import NOT_ACTIVE, MonthUsage, days_of, earlier, month_of, next_month, this_month
 from segments.usage.months import read_month, read_months
 
 MONTHS_SHOWN: Final = 12
+_TOO_SLOW: Final = "Counting took too long and was ended. Nothing was changed: try again when less is going on."
 _MEASURES: Final = {"data-points": "Data points", "events": "Events"}
 
 
@@ -46,14 +48,17 @@ def usage(request: ProjectRequest) -> HttpResponseBase:
     project, now = request.project, timezone.now()
     newest = this_month(project=project, now=now)
     month = _read_wanted(request.GET.get("month", ""), newest=newest)
-    found = read_month(project=project, month=month, now=now)
+    try:
+        found = read_month(project=project, month=month, now=now)
+        months = read_months(project=project, last=MONTHS_SHOWN, now=now)
+    except TooSlow:
+        return answer_error(request, status=503, code="too_slow", message=_TOO_SLOW, template="500.html")
     if request.GET.get("format") == "csv":
         by = "day" if request.GET.get("by") == "day" else "event"
         head, rows = _csv_rows(found, by=by)
         return stream(name=f"usage {month:%Y-%m} by {by}", header=head, rows=rows)
     show = request.GET.get("show", "")
     measure = show if show in _MEASURES else "data-points"
-    months = read_months(project=project, last=MONTHS_SHOWN, now=now)
     before = next((each for each in months if each.month == earlier(month, by=1)), None)
     today = timezone.localtime(now).date()
     days = [day for day in found.by_day if day.day <= today]
