@@ -18,13 +18,14 @@ from pyroaring import BitMap64
 from profiles.mentions import mentions, written_forms
 from profiles.models import EventBatch, Profile, ProfileChange, ProfileMerge, Project, User
 from segments.forget_files import is_in_file, path_of
+from segments.index.bitmaps import from_ids, unpack_ids
 from segments.index.counts import Counts
 from segments.models import Download, EventBlock, ListUpload, ProfileColumn, SegmentChunk, Sync, SyncChange
 
 # Columns that hold serialised sets of profile ids.
 _SETS: Final[dict[type[models.Model], Collection[str]]] = {
     EventBatch: ("profiles",),
-    EventBlock: ("counts",),
+    EventBlock: ("counts", "rows"),
     ListUpload: ("named",),
     ProfileChange: ("profiles",),
     ProfileColumn: ("people",),
@@ -113,7 +114,7 @@ def _count(rows: models.QuerySet[Any], model: type[models.Model], column: Any, t
         sets = rows.filter(**{f"{column.name}__isnull": False}).values_list(column.name, flat=True)
         if not wanted:
             return 0
-        return sum(wanted.intersect(_read_set(model, bytes(bits))) for bits in sets.iterator(chunk_size=200))
+        return sum(wanted.intersect(_read_set(model, column.name, bytes(bits))) for bits in sets.iterator(chunk_size=200))
     if column.name in _IDS.get(model, ()) or (isinstance(column, models.ForeignKey) and column.related_model is Profile):
         return rows.filter(**{f"{column.attname}__in": list(wanted)}).count() if wanted else 0
     if isinstance(column, models.BinaryField) and column.max_length is None:  # digests have a length, and hold no text
@@ -123,8 +124,10 @@ def _count(rows: models.QuerySet[Any], model: type[models.Model], column: Any, t
     return None
 
 
-def _read_set(model: type[models.Model], bits: bytes) -> BitMap64:
-    return Counts.deserialize(bits).people() if model is EventBlock else BitMap64.deserialize(bits)
+def _read_set(model: type[models.Model], name: str, bits: bytes) -> BitMap64:
+    if model is not EventBlock:
+        return BitMap64.deserialize(bits)
+    return from_ids(unpack_ids(bits)) if name == "rows" else Counts.deserialize(bits).people()
 
 
 def _count_texts(rows: models.QuerySet[Any], name: str, texts: _Texts, *, as_bytes: bool) -> int:

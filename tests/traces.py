@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 from pyroaring import BitMap64
 
+from segments.index.bitmaps import unpack_ids
 from segments.index.counts import Counts
 
 COLUMNS = """
@@ -20,6 +21,7 @@ ORDER BY table_name, ordinal_position
 SETS = {
     ("event_batch", "profiles"),
     ("event_block", "counts"),
+    ("event_block", "rows"),
     ("profile_column", "people"),
     ("list_upload", "named"),
     ("profile_change", "profiles"),
@@ -35,6 +37,12 @@ def find_traces(
 ) -> set[str]:
     """Return where one of the texts or profile ids still stands: table.column, or a file's name."""
     return {place for place, _ in _find(connection, set(words), BitMap64(ids), files)}
+
+
+def _read(place: str, raw: bytes) -> BitMap64:
+    if place == "event_block.rows":
+        return BitMap64(unpack_ids(raw).tolist())
+    return Counts.deserialize(raw).people() if place == "event_block.counts" else BitMap64.deserialize(raw)
 
 
 def _find(
@@ -53,8 +61,7 @@ def _find(
             if any(form in raw for form in forms):
                 yield place, value
             elif (table, column) in SETS:
-                found = Counts.deserialize(raw).people() if place == "event_block.counts" else BitMap64.deserialize(raw)
-                if ids.intersect(found):
+                if ids.intersect(_read(place, raw)):
                     yield place, value
             elif ((column in IDS or place == "profile.id") and int(raw) in ids) or (
                 place == "event_batch.rows" and any(row[0] in ids for row in json.loads(raw))

@@ -7,7 +7,7 @@ container, so what the index keeps by chunk goes in and out without a search.
 
 import struct
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +23,8 @@ Mask = NDArray[np.bool_]
 _COOKIE: Final = 12346  # of bitmaps without run containers
 _MOST_IN_ARRAY: Final = 4096
 _FEW: Final = 2000
+_SPREAD: Final = 64 * 2**20  # ids; a byte each
+_HEAD: Final = struct.calcsize("<QB")
 _OF_HIGH: Final = 1 << 16  # chunks that share the upper 32 bits of their ids
 
 
@@ -43,22 +45,30 @@ def from_ids(ids: NDArray[Any]) -> BitMap64:
 
 def from_chunks(chunks: Mapping[int, Lows]) -> BitMap64:
     """Return the set of ids given by chunk: their low 16 bits, rising; they may repeat."""
+    return _from_containers({chunk: _container(lows) for chunk, lows in chunks.items() if len(lows)})
+
+
+def from_masks(chunks: Mapping[int, Mask]) -> BitMap64:
+    """Return the set of ids given by chunk: which of its 65,536 are there."""
+    return _from_containers({chunk: _container_of_mask(there) for chunk, there in chunks.items()})
+
+
+def _from_containers(found: Mapping[int, tuple[bytes, int]]) -> BitMap64:
     highs: dict[int, list[int]] = {}
-    for chunk in sorted(chunks):
-        if len(chunks[chunk]):
+    for chunk in sorted(found):
+        if found[chunk][1]:
             highs.setdefault(chunk // _OF_HIGH, []).append(chunk)
     parts = [struct.pack("<Q", len(highs))]
     for high, keys in highs.items():
         parts.append(struct.pack("<I", high))
-        parts += _containers([(key % _OF_HIGH, chunks[key]) for key in keys])
+        parts += _bitmap([(key % _OF_HIGH, *found[key]) for key in keys])
     return BitMap64.deserialize(b"".join(parts))
 
 
-def _containers(found: Iterable[tuple[int, Lows]]) -> list[bytes]:
+def _bitmap(found: Iterable[tuple[int, bytes, int]]) -> list[bytes]:
     """Return a bitmap of 32 bits in the portable format: header, places, containers."""
     heads, bodies = [], []
-    for key, lows in found:
-        body, count = _container(lows)
+    for key, body, count in found:
         heads.append((key, count))
         bodies.append(body)
     place = 8 + 8 * len(heads)
@@ -78,12 +88,51 @@ def _container(lows: Lows) -> tuple[bytes, int]:
     if len(lows) <= _MOST_IN_ARRAY:
         lows = lows[np.concatenate(([True], lows[1:] != lows[:-1]))]
         return lows.astype("<u2").tobytes(), len(lows)
-    there = np.zeros(CHUNK_SIZE, dtype=np.bool_)
-    there[lows] = True
+    return _container_of_mask(mask_of(lows))
+
+
+def _container_of_mask(there: Mask) -> tuple[bytes, int]:
     count = int(np.count_nonzero(there))
     if count <= _MOST_IN_ARRAY:
         return np.flatnonzero(there).astype("<u2").tobytes(), count
     return np.packbits(there, bitorder="little").tobytes(), count
+
+
+def from_rows(ids: Sequence[NDArray[Any]]) -> BitMap64:
+    """Return the set of the ids of several arrays, in any order."""
+    found = [each for each in ids if len(each)]
+    if not found:
+        return BitMap64()
+    if sum(map(len, found)) <= _FEW:
+        return BitMap64(array("Q", np.concatenate(found).astype(np.uint64).tobytes()))
+    first, last = min(int(each.min()) for each in found), max(int(each.max()) for each in found)
+    first -= first % CHUNK_SIZE
+    if last - first > _SPREAD:  # ids of a project that has few among many
+        return from_ids(np.sort(np.concatenate(found)))
+    there = np.zeros(-(-(last + 1 - first) // CHUNK_SIZE) * CHUNK_SIZE, dtype=np.bool_)
+    for each in found:
+        there[each - np.uint64(first)] = True
+    begin = first // CHUNK_SIZE
+    return from_masks({begin + place: part for place, part in enumerate(there.reshape(-1, CHUNK_SIZE))})
+
+
+def pack_ids(ids: Ids) -> bytes:
+    """Return ids that rise as bytes: the first one, and how much further each is, in 4 bytes where that is enough."""
+    if not len(ids):
+        return b""
+    base = ids[0]
+    width = np.uint32 if int(ids[-1] - base) <= np.iinfo(np.uint32).max else np.uint64
+    further: bytes = (ids - base).astype(width).tobytes()
+    return struct.pack("<QB", int(base), np.dtype(width).itemsize) + further
+
+
+def unpack_ids(stored: bytes) -> Ids:
+    """Read what `pack_ids` wrote."""
+    if not stored:
+        return np.zeros(0, dtype=np.uint64)
+    base, size = struct.unpack_from("<QB", stored)
+    further = np.frombuffer(stored, dtype=f"<u{size}", offset=_HEAD)
+    return further + np.uint64(base)
 
 
 def chunks_of(ids: BitMap64) -> dict[int, Lows]:

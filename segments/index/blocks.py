@@ -10,7 +10,7 @@ from datetime import date
 import numpy as np
 
 from profiles.statements import run
-from segments.index.bitmaps import Ids, Mask
+from segments.index.bitmaps import Ids, Mask, pack_ids, unpack_ids
 from segments.index.columns import Column, constant, decode, encode, is_there, join, take
 from segments.index.counts import Counts
 
@@ -19,7 +19,7 @@ Key = tuple[int, date]
 
 # Uses index: event_block primary key
 READ_BLOCKS = """
-SELECT block.event_name_id, block.day, block.counts
+SELECT block.event_name_id, block.day, CASE WHEN is_month THEN block.counts ELSE block.rows END
 FROM unnest(%(names)s::bigint[], %(days)s::date[]) AS asked(event_name_id, day)
 JOIN event_block block ON block.project_id = %(project_id)s AND block.event_name_id = asked.event_name_id
     AND block.is_month = %(is_month)s AND block.day = asked.day
@@ -34,12 +34,12 @@ JOIN event_column stored ON stored.project_id = %(project_id)s AND stored.event_
 """
 
 WRITE_BLOCKS = """
-INSERT INTO event_block (project_id, event_name_id, is_month, day, events, points, counts)
-SELECT %(project_id)s, name, %(is_month)s, day, events, points, counts
-FROM unnest(%(names)s::bigint[], %(days)s::date[], %(events)s::bigint[], %(points)s::bigint[], %(counts)s::bytea[])
-    AS block(name, day, events, points, counts)
+INSERT INTO event_block (project_id, event_name_id, is_month, day, events, points, counts, rows)
+SELECT %(project_id)s, name, %(is_month)s, day, events, points, counts, rows
+FROM unnest(%(names)s::bigint[], %(days)s::date[], %(events)s::bigint[], %(points)s::bigint[], %(counts)s::bytea[],
+    %(rows)s::bytea[]) AS block(name, day, events, points, counts, rows)
 ON CONFLICT (project_id, event_name_id, is_month, day) DO UPDATE
-    SET events = EXCLUDED.events, points = EXCLUDED.points, counts = EXCLUDED.counts
+    SET events = EXCLUDED.events, points = EXCLUDED.points, counts = EXCLUDED.counts, rows = EXCLUDED.rows
 """
 
 # Uses index: event_block primary key
@@ -108,10 +108,7 @@ def month_of(day: date) -> date:
 def read_blocks(*, project_id: int, keys: Iterable[Key]) -> dict[Key, Block]:
     """Return those of the blocks that are there."""
     asked = _asked(project_id, keys)
-    profiles = {
-        (name, day): Counts.deserialize(counts).rows()
-        for name, day, counts in run(READ_BLOCKS, {**asked, "is_month": False}).fetchall()
-    }
+    profiles = {(name, day): unpack_ids(rows) for name, day, rows in run(READ_BLOCKS, {**asked, "is_month": False}).fetchall()}
     found = {key: Block(rows) for key, rows in profiles.items()}
     for name, day, name_of_property, values in run(READ_COLUMNS, asked).fetchall():
         found[name, day].columns[name_of_property] = decode(values)
@@ -148,6 +145,7 @@ def write_blocks(*, project_id: int, blocks: Mapping[Key, Block]) -> None:
             "events": [len(block.profiles) for block in some.values()],
             "points": [block.points for block in some.values()],
             "counts": [Counts.of_rows(block.profiles).serialize() for block in some.values()],
+            "rows": [pack_ids(block.profiles) for block in some.values()],
         }
         run(WRITE_BLOCKS, rows)
         run(DROP_COLUMNS, {"project_id": project_id, "names": names, "days": days})  # of a property that nobody has any more
@@ -233,6 +231,7 @@ def write_months(*, project_id: int, months: Mapping[Key, tuple[int, int, Counts
         "events": [events for events, _, _ in months.values()],
         "points": [points for _, points, _ in months.values()],
         "counts": [counts.serialize() for _, _, counts in months.values()],
+        "rows": [b""] * len(months),
     }
     run(WRITE_BLOCKS, rows)
 

@@ -182,10 +182,12 @@ def encode(column: Column) -> bytes:
     """Return a column as bytes: one of the kinds below."""
     match column:
         case Dictionary(codes, values):
-            used = np.unique(codes)
+            used = np.unique(codes).tolist()
+            # in one order, so that days with the same values have the same dictionary
+            used.sort(key=lambda code: msgspec.json.encode(values[code]))
             places = np.zeros(len(values), dtype=np.uint32)
             places[used] = np.arange(len(used))
-            kept = [values[code] for code in used.tolist()]
+            kept = [values[code] for code in used]
             packed = b"" if len(kept) < 2 else _narrow(places[codes], len(kept) - 1).tobytes()  # noqa: PLR2004  all rows are the same
             return msgspec.msgpack.encode(("d", len(codes), _width(len(kept) - 1), packed, msgspec.json.encode(kept)))
         case Numbers(floats):
@@ -225,7 +227,7 @@ def _encode_numbers(floats: Floats) -> bytes:
 
 def decode(stored: bytes) -> Column:
     """Read what `encode` wrote."""
-    kind, rows, width, packed, head = msgspec.msgpack.decode(stored, type=tuple[str, int, int, bytes, bytes])
+    kind, rows, width, packed, head = _read(stored)
     if kind == "d":
         codes = np.frombuffer(packed, dtype=_WIDTHS[width]) if packed else np.zeros(rows, dtype=np.uint8)
         return Dictionary(codes, msgspec.json.decode(head))
@@ -295,3 +297,31 @@ def _select_numbers(floats: Floats, condition: Condition, zone: ZoneInfo) -> Mas
 def _is_exact(value: object) -> bool:
     """Tell whether comparing doubles with it is comparing what they stand for."""
     return is_number(value) and (abs(value) <= _LARGEST_WHOLE or not float(value).is_integer())  # type: ignore[arg-type]
+
+
+class Selector:
+    """Selects rows of many stored columns by one condition; what it found of a dictionary it knows for the next one."""
+
+    def __init__(self, condition: Condition, *, zone: ZoneInfo) -> None:
+        """Take the condition."""
+        self.condition, self.zone = condition, zone
+        self.missing = matcher(condition, zone=zone)(None)
+        self._known: dict[bytes, Mask] = {}
+
+    def select(self, stored: bytes) -> Mask:
+        """Return which rows of a stored column satisfy the condition.
+
+        Raises NotHeld.
+        """
+        kind, rows, width, packed, head = _read(stored)
+        if kind != "d":
+            return select(decode(stored), self.condition, zone=self.zone)
+        found = self._known.get(head)
+        if found is None:
+            values = msgspec.json.decode(head)
+            whole = Dictionary(np.arange(len(values), dtype=np.uint32), values)
+            found = self._known[head] = select(whole, self.condition, zone=self.zone)
+        return found[np.frombuffer(packed, dtype=_WIDTHS[width])] if packed else np.repeat(found, rows)
+
+
+_read = msgspec.msgpack.Decoder(tuple[str, int, int, bytes, bytes]).decode

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap64
 
-from segments.index.bitmaps import Ids, from_ids, to_array
+from segments.index.bitmaps import from_ids
 
 
 class Counts:
@@ -97,19 +97,9 @@ class Counts:
                 same -= plane
         return more, same
 
-    def rows(self) -> Ids:
-        """Return each id as often as it counts, rising: the order of a block's rows."""
-        ids = to_array(self.people())
-        several = BitMap64.union(BitMap64(), *self.planes[1:])
-        if not several:
-            return ids
-        # those who count more than once are few: nobody else is looked for
-        places, some = np.searchsorted(ids, to_array(several)), to_array(several)
-        counts = np.ones(len(ids), dtype=np.int64)
-        counts[places] = 0
-        for bit, plane in enumerate(self.planes):
-            counts[places[np.searchsorted(some, to_array(plane & several))]] += 1 << bit
-        return np.repeat(ids, counts)
+    def events(self) -> int:
+        """Return the sum of all counts."""
+        return sum(len(plane) << bit for bit, plane in enumerate(self.planes))
 
     def leave_out(self, ids: BitMap64) -> None:
         """Take people out."""

@@ -14,13 +14,14 @@ from profiles.statements import fetch_one, find_one, run
 from segments.audience.expressions import Condition, Did, HasProperty, LastDays, Span, Times
 from segments.audience.match import Test, matcher
 from segments.index.batches import Batch, Days, read_batches_of, split
-from segments.index.bitmaps import Mask, from_chunks
+from segments.index.bitmaps import CHUNK_SIZE, Ids, Mask, from_masks, from_rows, lows_of, unpack_ids
 from segments.index.blocks import Block, month_of
-from segments.index.columns import Column, NotHeld, decode, select
+from segments.index.columns import NotHeld, Selector, select
 from segments.index.counts import Counts
 from segments.index.people import CHANNEL, PRESENT, PROPERTY, Values, read_values
 from segments.log import Log
 
+_NONE: Final[Ids] = np.zeros(0, dtype=np.uint64)
 _POSITIVE: Final = {"not_equals": "equals", "not_in": "in", "is_not_set": "is_set"}
 
 # Uses index: profile_change_waiting, profile_merge_not_indexed
@@ -37,7 +38,7 @@ SELECT people FROM profile_column WHERE project_id = %(project_id)s AND kind = %
 
 # Uses index: profile_column primary key
 READ_VALUES = """
-SELECT chunk, people, values FROM profile_column
+SELECT chunk, count, people, values FROM profile_column
 WHERE project_id = %(project_id)s AND kind = %(kind)s AND property = %(property)s ORDER BY chunk
 """
 
@@ -62,7 +63,7 @@ SELECT counts FROM event_block WHERE project_id = %(project_id)s AND event_name_
 
 # Uses index: event_block primary key
 READ_DAYS = """
-SELECT day, counts FROM event_block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+SELECT day, rows FROM event_block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
     AND NOT is_month AND day >= %(first)s AND day < %(after)s
 """
 
@@ -165,7 +166,7 @@ class Index:
 
     def columns(self, name: str) -> Iterator[tuple[int, Values]]:
         """Yield the columns of a property of people, (chunk, who has it and their values)."""
-        for chunk, people, values in run(READ_VALUES, {"project_id": self.project_id, "kind": PROPERTY, "property": name}):
+        for chunk, _, people, values in run(READ_VALUES, {"project_id": self.project_id, "kind": PROPERTY, "property": name}):
             yield chunk, read_values(people, values)
 
     def has(self, condition: Condition) -> BitMap64:
@@ -183,11 +184,17 @@ class Index:
     def _has(self, condition: Condition) -> BitMap64:
         if condition.op == "is_set":
             return self._stored(PROPERTY, condition.property)
-        chunks = {}
-        for chunk, values in self.columns(condition.property):
-            if values.column is not None:
-                chunks[chunk] = values.lows[select(values.column, condition, zone=self.zone)]
-        return from_chunks(chunks)
+        selector = Selector(condition, zone=self.zone)
+        chunks: dict[int, Mask] = {}
+        asked = {"project_id": self.project_id, "kind": PROPERTY, "property": condition.property}
+        for chunk, count, people, values in run(READ_VALUES, asked):
+            selected = selector.select(values)
+            if count < CHUNK_SIZE:
+                there = np.zeros(CHUNK_SIZE, dtype=np.bool_)
+                there[lows_of(BitMap64.deserialize(people))] = selected
+                selected = there
+            chunks[chunk] = selected
+        return from_masks(chunks)
 
     def members(self, segment_ids: tuple[int, ...]) -> BitMap64:
         """Return who is in any of the segments."""
@@ -199,18 +206,25 @@ class Index:
         if found is None:
             return BitMap64()
         first, after = self._span(did.within)
+        once = did.times is None or (did.times.op, did.times.value) == ("at_least", 1)
         try:
-            stored = self._matching(did, found[0], first, after) if did.where else self._all(found, first, after)
-            parts = [*stored, *self._not_indexed(did, found[0], first, after)]
+            waiting = self._not_indexed(did, found[0], first, after)
+            if did.where:
+                rows = self._matching(did, found[0], first, after)
+                stored = [Counts([from_rows(rows)])] if once else [Counts.of_rows(np.sort(np.concatenate([_NONE, *rows])))]
+            else:
+                stored = list(self._all(found, first, after))
+            parts = [*stored, *waiting]
         except NotHeld:
             return self.log.did(did)
-        return self._who(parts, did.times) & self.everyone()
+        if once or did.times is None:
+            people = self.present(BitMap64.union(BitMap64(), *(plane for part in parts for plane in part.planes)))
+        else:
+            people = self._often(parts, did.times)
+        return people & self.everyone()
 
-    def _who(self, parts: Sequence[Counts], times: Times | None) -> BitMap64:
+    def _often(self, parts: Sequence[Counts], times: Times) -> BitMap64:
         """Return who is counted often enough in all the parts together, under the ids that they have now."""
-        if times is None or (times.op, times.value) == ("at_least", 1):
-            people = BitMap64.union(BitMap64(), *(plane for part in parts for plane in part.planes))
-            return self.present(people)
         total = Counts()
         for part in parts:
             total.add(part)
@@ -259,28 +273,28 @@ class Index:
         for (counts,) in run(READ_COUNTS, {"project_id": self.project_id, "event": event, **asked}):
             yield Counts.deserialize(counts)
 
-    def _matching(self, did: Did, event: int, first: date, after: date) -> Iterator[Counts]:
-        """Yield the counts of the events of each day of a span that satisfy all conditions together."""
-        names = sorted({condition.property for condition in did.where})
+    def _matching(self, did: Did, event: int, first: date, after: date) -> list[Ids]:
+        """Return the profiles of the events of a span that satisfy all conditions together, a row each, by day."""
         asked = {"project_id": self.project_id, "event": event, "first": first, "after": after}
-        columns: dict[date, dict[str, Column]] = {}
+        names = sorted({condition.property for condition in did.where})
+        columns: dict[date, dict[str, bytes]] = {}
         for day, name, values in run(READ_COLUMNS, {**asked, "properties": names}):
-            columns.setdefault(day, {})[name] = decode(values)
-        missing = [(each, matcher(each, zone=self.zone)(None)) for each in did.where]
-        for day, stored in run(READ_DAYS, asked):
+            columns.setdefault(day, {})[name] = values
+        selectors = [Selector(condition, zone=self.zone) for condition in did.where]
+        found = []
+        for day, rows in run(READ_DAYS, asked):
             mask: Mask | None = None
             there = columns.get(day, {})
-            if any(each.property not in there and not holds for each, holds in missing):
+            # who lacks a property satisfies its condition in every row of the day, or in none
+            if any(each.condition.property not in there and not each.missing for each in selectors):
                 continue
-            for condition in did.where:
-                if condition.property in there:
-                    rows = select(there[condition.property], condition, zone=self.zone)
-                    mask = rows if mask is None else mask & rows
-            counts = Counts.deserialize(stored)
-            if mask is None or mask.all():
-                yield counts
-            elif mask.any():
-                yield Counts.of_rows(counts.rows()[mask])
+            for selector in selectors:
+                if (stored := there.get(selector.condition.property)) is not None:
+                    selected = selector.select(stored)
+                    mask = selected if mask is None else mask & selected
+            if mask is None or mask.any():
+                found.append(unpack_ids(rows) if mask is None else unpack_ids(rows)[mask])
+        return found
 
     def _not_indexed(self, did: Did, event: int, first: date, after: date) -> Iterator[Counts]:
         """Yield the counts of the events that satisfy the conditions, of batches that wait."""

@@ -183,5 +183,5 @@ def days_of_event(index: Index, event: str, *, days: int) -> dict[date, tuple[in
         if since < day <= index.today:
             count, counts = found.get(day, (0, Counts()))
             counts.add(rows)
-            found[day] = count + len(rows.rows()), counts
+            found[day] = count + rows.events(), counts
     return {day: (count, len(index.present(counts.people()))) for day, (count, counts) in found.items()}

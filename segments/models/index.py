@@ -41,6 +41,8 @@ class EventBlock(models.Model):
     # Properties set, of all events together: what usage counts (partner-sync.md §3).
     points = models.BigIntegerField()
     counts = models.BinaryField()
+    # Of a day: the profile of each row, rising (`index/bitmaps.pack_ids`); of a month empty.
+    rows = models.BinaryField()
 
     class Meta:
         db_table = "event_block"

@@ -1,7 +1,9 @@
 """kill -9 in the middle of a sync: nothing is lost and nothing doubled, whoever was killed."""
 
+import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any
@@ -64,6 +66,31 @@ def _check(ledger: Ledger) -> None:
     assert ledger.identities() == {f"p{number}" for number in range(10_000)}
 
 
+def _check_finding(sender: Sender, ledger: Ledger) -> None:
+    """Find People finds whom the log names, as soon as the index has all of it and before."""
+    told = ledger.events()
+    often = Counter(event["identity"] for event in told)
+    removed = {event["identity"] for event in told if event["properties"]["Action"] == "Removed"}
+    where = [{"property": "Action", "op": "equals", "value": "Removed"}]
+    expected = {
+        json.dumps({"did": {"event": "Partner Sync", "where": where}}): len(removed),
+        json.dumps({"did": {"event": "Partner Sync", "times": {"op": "at_least", "value": 2}}}): sum(
+            count > 1 for count in often.values()
+        ),
+        json.dumps({"did_not": {"event": "Partner Sync", "where": where}}): len(ledger.identities() - removed),
+    }
+
+    def found() -> dict[str, int]:
+        return {query: sender.post(query.encode(), path="/api/v1/people/search/").body["count"] for query in expected}
+
+    assert found() == expected
+    waiting = """SELECT (SELECT count(*) FROM event_batch WHERE project_id = %(project)s AND NOT indexed)
+        + (SELECT count(*) FROM profile_change WHERE project_id = %(project)s)
+        + (SELECT count(*) FROM index_state WHERE project_id = %(project)s AND zone = '') AS n"""
+    wait_until(lambda: ledger.rows(waiting)[0]["n"] == 0, what="the index to have everything")
+    assert found() == expected
+
+
 class Killer:
     """Kills somebody twice while a sync comes in, each time while pages are being applied, and starts them again later."""
 
@@ -124,7 +151,10 @@ def test_a_kill_in_the_middle_of_a_sync_loses_and_doubles_nothing(tree: Tree, vi
         sender.close()
     assert not killer.left
     assert repeats > 0 or victim not in {"web", "postgres"}
-    _check(tree.wait_until_applied(sender))
+    ledger = tree.wait_until_applied(sender)
+    _check(ledger)
+    _check_finding(sender, ledger)
+    sender.close()
 
 
 def test_two_workers_on_overlapping_cohorts_meet_no_deadlock(tree: Tree) -> None:

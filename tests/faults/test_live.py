@@ -47,8 +47,8 @@ def test_workers_killed_again_and_again_let_everybody_join_once(tree: Tree) -> N
 
     size = "SELECT size FROM segment WHERE id = %(id)s"
     wait_until(lambda: ledger.rows(size, id=segment_id)[0]["size"] >= PEOPLE, what="everybody to join")
-    chunks = ledger.rows("SELECT chunk, bits FROM segment_chunk WHERE segment_id = %(id)s", id=segment_id)
-    inside = {(each["chunk"] << 16) + low for each in chunks for low in BitMap64.deserialize(each["bits"])}
+    chunks = ledger.rows("SELECT bits FROM segment_chunk WHERE segment_id = %(id)s", id=segment_id)
+    inside = {profile_id for each in chunks for profile_id in BitMap64.deserialize(each["bits"])}
     named = ledger.rows("SELECT id FROM profile WHERE project_id = %(project)s AND identity <> 'first'")
     assert inside == {each["id"] for each in named}
     days = ledger.rows("SELECT sum(added)::int AS added, sum(removed)::int AS removed FROM segment_day WHERE segment_id = %(id)s",

@@ -18,6 +18,7 @@ from segments.audience.operators import OPERATORS, Takes
 from segments.figures import Named
 from segments.find import Finder, looking
 from segments.index import figures
+from segments.index.bitmaps import unpack_ids
 from segments.index.compact import compact
 from segments.index.counts import Counts
 from segments.index.facts import Index
@@ -247,8 +248,8 @@ class Life:
     def ids_held(self) -> set[int]:
         """Return all profile ids that the index has."""
         held: set[int] = set()
-        for (counts,) in EventBlock.objects.filter(project=self.project).values_list("counts"):
-            held |= set(Counts.deserialize(bytes(counts)).people())
+        for counts, rows in EventBlock.objects.filter(project=self.project).values_list("counts", "rows"):
+            held |= set(Counts.deserialize(bytes(counts)).people()) | set(unpack_ids(bytes(rows)).tolist())
         for people in ProfileColumn.objects.filter(project=self.project).values_list("people", flat=True):
             held |= set(BitMap64.deserialize(bytes(people)))
         changes = ProfileChange.objects.filter(project=self.project).values_list("profiles", flat=True)
