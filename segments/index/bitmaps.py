@@ -24,7 +24,6 @@ _COOKIE: Final = 12346  # of bitmaps without run containers
 _MOST_IN_ARRAY: Final = 4096
 _FEW: Final = 2000
 _SPREAD: Final = 64 * 2**20  # ids; a byte each
-_HEAD: Final = struct.calcsize("<QB")
 _OF_HIGH: Final = 1 << 16  # chunks that share the upper 32 bits of their ids
 
 
@@ -117,22 +116,22 @@ def from_rows(ids: Sequence[NDArray[Any]]) -> BitMap64:
 
 
 def pack_ids(ids: Ids) -> bytes:
-    """Return ids that rise as bytes: the first one, and how much further each is, in 4 bytes where that is enough."""
-    if not len(ids):
-        return b""
-    base = ids[0]
-    width = np.uint32 if int(ids[-1] - base) <= np.iinfo(np.uint32).max else np.uint64
-    further: bytes = (ids - base).astype(width).tobytes()
-    return struct.pack("<QB", int(base), np.dtype(width).itemsize) + further
+    """Return ids that rise, and may repeat, as bytes: their chunks with how many each has, and 2 bytes for each id."""
+    chunks, counts = np.unique(ids >> np.uint64(CHUNK_BITS), return_counts=True)
+    lows: bytes = (ids & np.uint64(CHUNK_SIZE - 1)).astype("<u2").tobytes()
+    return b"".join((struct.pack("<I", len(chunks)), chunks.astype("<u8").tobytes(), counts.astype("<u4").tobytes(), lows))
 
 
 def unpack_ids(stored: bytes) -> Ids:
     """Read what `pack_ids` wrote."""
-    if not stored:
+    if not stored:  # the rows of a month
         return np.zeros(0, dtype=np.uint64)
-    base, size = struct.unpack_from("<QB", stored)
-    further = np.frombuffer(stored, dtype=f"<u{size}", offset=_HEAD)
-    return further + np.uint64(base)
+    (count,) = struct.unpack_from("<I", stored)
+    chunks = np.frombuffer(stored, dtype="<u8", count=count, offset=4)
+    counts = np.frombuffer(stored, dtype="<u4", count=count, offset=4 + 8 * count)
+    lows = np.frombuffer(stored, dtype="<u2", offset=4 + 12 * count)
+    ids: Ids = np.repeat(chunks << np.uint64(CHUNK_BITS), counts) | lows
+    return ids
 
 
 def chunks_of(ids: BitMap64) -> dict[int, Lows]:

@@ -61,23 +61,18 @@ SELECT counts FROM event_block WHERE project_id = %(project_id)s AND event_name_
     AND NOT is_month AND day >= greatest(%(after_months)s, %(first_month)s) AND day < %(after)s
 """
 
-# Uses index: event_block primary key
+# Uses index: event_block primary key, event_column primary key. A row of a block has no property.
 READ_DAYS = """
-SELECT day, rows FROM event_block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+SELECT day, NULL, rows FROM event_block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
     AND NOT is_month AND day >= %(first)s AND day < %(after)s
-"""
-
-# Uses index: event_column primary key
-READ_COLUMNS = """
+UNION ALL
 SELECT day, property, values FROM event_column WHERE project_id = %(project_id)s AND event_name_id = %(event)s
     AND property = ANY(%(properties)s::text[]) AND day >= %(first)s AND day < %(after)s
 """
 
 # Uses index: event_column primary key
-EVENT_HAS_PROPERTY = """
-SELECT EXISTS (SELECT FROM event_column JOIN event_name ON event_name.id = event_name_id
-    WHERE event_column.project_id = %(project_id)s AND event_name.project_id = %(project_id)s
-        AND event_name.name = %(event)s AND property = %(name)s)
+NAME_EVENT_PROPERTIES = """
+SELECT array_agg(DISTINCT property) FROM event_column WHERE project_id = %(project_id)s AND event_name_id = %(event)s
 """
 
 # Uses index: profile_column primary key
@@ -94,6 +89,7 @@ class Index:
         """Take a project, its time zone and the day it is there."""
         self.project_id, self.zone, self.today, self.log = project.pk, zone, today, log
         self._events: dict[str, tuple[int, date | None, date | None] | None] = {}
+        self._event_properties: dict[str, frozenset[str]] = {}
         self._batches: dict[int, list[Batch]] = {}
         self._people: dict[tuple[int, str], BitMap64] = {}
 
@@ -135,10 +131,13 @@ class Index:
 
     def event_property(self, event: str, name: str) -> bool:
         """Tell whether an event of this name had this property."""
-        if fetch_one(EVENT_HAS_PROPERTY, {"project_id": self.project_id, "event": event, "name": name})[0]:
-            return True
         found = self._event(event)
-        return found is not None and any(_has(batch, name) for batch in self.batches_of(found[0]))
+        if found is None:
+            return False
+        if event not in self._event_properties:
+            asked = {"project_id": self.project_id, "event": found[0]}
+            self._event_properties[event] = frozenset(fetch_one(NAME_EVENT_PROPERTIES, asked)[0] or ())
+        return name in self._event_properties[event] or any(_has(batch, name) for batch in self.batches_of(found[0]))
 
     def property(self, name: str) -> bool:
         """Tell whether a person has this property."""
@@ -277,12 +276,16 @@ class Index:
         """Return the profiles of the events of a span that satisfy all conditions together, a row each, by day."""
         asked = {"project_id": self.project_id, "event": event, "first": first, "after": after}
         names = sorted({condition.property for condition in did.where})
+        blocks: dict[date, bytes] = {}
         columns: dict[date, dict[str, bytes]] = {}
-        for day, name, values in run(READ_COLUMNS, {**asked, "properties": names}):
-            columns.setdefault(day, {})[name] = values
+        for day, name, stored in run(READ_DAYS, {**asked, "properties": names}):
+            if name is None:
+                blocks[day] = stored
+            else:
+                columns.setdefault(day, {})[name] = stored
         selectors = [Selector(condition, zone=self.zone) for condition in did.where]
         found = []
-        for day, rows in run(READ_DAYS, asked):
+        for day, rows in blocks.items():
             mask: Mask | None = None
             there = columns.get(day, {})
             # who lacks a property satisfies its condition in every row of the day, or in none
