@@ -20,12 +20,13 @@ from profiles.models import EventBatch, Profile, ProfileChange, ProfileMerge, Pr
 from segments.forget_files import is_in_file, path_of
 from segments.index.bitmaps import from_ids, unpack_ids
 from segments.index.counts import Counts
-from segments.models import Download, EventBlock, ListUpload, ProfileColumn, SegmentChunk, Sync, SyncChange
+from segments.models import Download, EventBlock, EventValue, ListUpload, ProfileColumn, SegmentChunk, Sync, SyncChange
 
 # Columns that hold serialised sets of profile ids.
 _SETS: Final[dict[type[models.Model], Collection[str]]] = {
     EventBatch: ("profiles",),
     EventBlock: ("counts", "rows"),
+    EventValue: ("rows",),
     ListUpload: ("named",),
     ProfileChange: ("profiles",),
     ProfileColumn: ("people",),
@@ -125,9 +126,9 @@ def _count(rows: models.QuerySet[Any], model: type[models.Model], column: Any, t
 
 
 def _read_set(model: type[models.Model], name: str, bits: bytes) -> BitMap64:
-    if model is not EventBlock:
-        return BitMap64.deserialize(bits)
-    return from_ids(unpack_ids(bits)) if name == "rows" else Counts.deserialize(bits).people()
+    if model in {EventBlock, EventValue} and name == "rows":
+        return from_ids(unpack_ids(bits))
+    return Counts.deserialize(bits).people() if model is EventBlock else BitMap64.deserialize(bits)
 
 
 def _count_texts(rows: models.QuerySet[Any], name: str, texts: _Texts, *, as_bytes: bool) -> int:

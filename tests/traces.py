@@ -22,6 +22,7 @@ SETS = {
     ("event_batch", "profiles"),
     ("event_block", "counts"),
     ("event_block", "rows"),
+    ("event_value", "rows"),
     ("profile_column", "people"),
     ("list_upload", "named"),
     ("profile_change", "profiles"),
@@ -40,7 +41,7 @@ def find_traces(
 
 
 def _read(place: str, raw: bytes) -> BitMap64:
-    if place == "event_block.rows":
+    if place in {"event_block.rows", "event_value.rows"}:
         return BitMap64(unpack_ids(raw).tolist())
     return Counts.deserialize(raw).people() if place == "event_block.counts" else BitMap64.deserialize(raw)
 

@@ -6,12 +6,13 @@ The caller holds the index (`state.hold`) and the transaction.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import LiteralString
 
 import numpy as np
 
 from profiles.statements import run
 from segments.index.bitmaps import Ids, Mask, pack_ids, unpack_ids
-from segments.index.columns import Column, constant, decode, encode, is_there, join, take
+from segments.index.columns import Column, by_text, constant, decode, encode, has_room_for, is_there, join, take
 from segments.index.counts import Counts
 
 # An event's name and a day.
@@ -50,10 +51,15 @@ WHERE project_id = %(project_id)s AND event_name_id = more.name AND is_month AND
 """
 
 WRITE_COLUMNS = """
-INSERT INTO event_column (project_id, event_name_id, property, day, count, values)
+INSERT INTO event_column (project_id, event_name_id, property, day, count, values, by_value)
 SELECT %(project_id)s, * FROM unnest(%(names)s::bigint[], %(properties)s::text[], %(days)s::date[], %(counts)s::bigint[],
-    %(values)s::bytea[])
-ON CONFLICT (project_id, event_name_id, property, day) DO UPDATE SET count = EXCLUDED.count, values = EXCLUDED.values
+    %(values)s::bytea[], %(by_value)s::boolean[])
+"""
+
+WRITE_VALUES = """
+INSERT INTO event_value (project_id, event_name_id, property, value, day, rows)
+SELECT %(project_id)s, * FROM unnest(%(names)s::bigint[], %(properties)s::text[], %(texts)s::text[], %(days)s::date[],
+    %(rows)s::bytea[])
 """
 
 DROP_BLOCKS = """
@@ -64,6 +70,13 @@ WHERE project_id = %(project_id)s AND event_name_id = gone.name AND is_month = %
 DROP_COLUMNS = """
 DELETE FROM event_column USING unnest(%(names)s::bigint[], %(days)s::date[]) AS gone(name, day)
 WHERE project_id = %(project_id)s AND event_name_id = gone.name AND event_column.day = gone.day
+"""
+
+
+# Uses index: event_value_of_day
+DROP_VALUES = """
+DELETE FROM event_value USING unnest(%(names)s::bigint[], %(days)s::date[]) AS gone(name, day)
+WHERE project_id = %(project_id)s AND event_name_id = gone.name AND event_value.day = gone.day
 """
 
 
@@ -149,18 +162,28 @@ def write_blocks(*, project_id: int, blocks: Mapping[Key, Block]) -> None:
         }
         run(WRITE_BLOCKS, rows)
         run(DROP_COLUMNS, {"project_id": project_id, "names": names, "days": days})  # of a property that nobody has any more
-        columns = [
-            (name, of_property, day, count, encode(column))
-            for (name, day), block in some.items()
-            for of_property, column in block.columns.items()
-            if (count := int(np.count_nonzero(is_there(column))))
-        ]
-        if columns:
-            fields = ("names", "properties", "days", "counts", "values")
-            run(
-                WRITE_COLUMNS,
-                {"project_id": project_id, **dict(zip(fields, map(list, zip(*columns, strict=True)), strict=True))},
-            )
+        run(DROP_VALUES, {"project_id": project_id, "names": names, "days": days})
+        _write_columns(project_id, some)
+
+
+def _write_columns(project_id: int, blocks: Mapping[Key, Block]) -> None:
+    columns, values = [], []
+    for (name, day), block in blocks.items():
+        for of_property, column in block.columns.items():
+            count = int(np.count_nonzero(is_there(column)))
+            if count and has_room_for(of_property):
+                texts = by_text(column)
+                columns.append((name, of_property, day, count, encode(column), texts is not None))
+                for text, rows in (texts or {}).items():
+                    values.append((name, of_property, text, day, pack_ids(block.profiles[rows])))
+    if columns:
+        _insert(WRITE_COLUMNS, project_id, ("names", "properties", "days", "counts", "values", "by_value"), columns)
+    if values:
+        _insert(WRITE_VALUES, project_id, ("names", "properties", "texts", "days", "rows"), values)
+
+
+def _insert(statement: LiteralString, project_id: int, fields: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+    run(statement, {"project_id": project_id, **dict(zip(fields, map(list, zip(*rows, strict=True)), strict=True))})
 
 
 def _in_parts(blocks: Mapping[Key, Block]) -> Iterator[dict[Key, Block]]:
@@ -259,3 +282,4 @@ def drop_blocks(*, project_id: int, keys: Iterable[Key]) -> None:
     if asked["names"]:
         run(DROP_BLOCKS, {**asked, "is_month": False})
         run(DROP_COLUMNS, asked)
+        run(DROP_VALUES, asked)

@@ -23,6 +23,11 @@ Floats = NDArray[np.float64]
 _FEW: Final = 256
 # A dictionary with more distinct values than this share of its rows is not held.
 _SHARE: Final = 8
+# A property with no more texts, of days with so many rows, is kept by value too.
+_FEW_TEXTS: Final = 64
+_MANY_ROWS: Final = 1000
+_LONGEST_TEXT: Final = 250  # characters: an index of PostgreSQL takes 2,704 bytes
+_LONGEST_NAME: Final = 1024  # bytes
 _LARGEST_WHOLE: Final = 2**53
 _SCALES: Final = (1, 10, 100, 1000, 10_000)
 _WIDTHS: Final[tuple[type[np.unsignedinteger[Any]], ...]] = (np.uint8, np.uint16, np.uint32)
@@ -173,6 +178,23 @@ def take(column: Column, rows: NDArray[Any]) -> Column:
             return Unheld(there[rows])
         case _:
             assert_never(column)
+
+
+def has_room_for(name: str) -> bool:
+    """Tell whether a property's name is short enough to be held; nobody asks for one that is longer."""
+    return len(name.encode()) <= _LONGEST_NAME
+
+
+def by_text(column: Column) -> dict[str, NDArray[np.intp]] | None:
+    """Return the places of each text's rows, rising; None where there are other values, too many of them or few rows."""
+    if not isinstance(column, Dictionary) or len(column.codes) < _MANY_ROWS or len(column.values) > _FEW_TEXTS:
+        return None
+    if not all(isinstance(value, str) and len(value) <= _LONGEST_TEXT for value in column.values if value is not None):
+        return None
+    order = np.argsort(column.codes, kind="stable")
+    ends = np.cumsum(np.bincount(column.codes, minlength=len(column.values)))
+    parts = zip(column.values, np.split(order, ends[:-1]), strict=True)
+    return {value: rows for value, rows in parts if value is not None and len(rows)}
 
 
 # ---- storing

@@ -61,13 +61,24 @@ SELECT counts FROM event_block WHERE project_id = %(project_id)s AND event_name_
     AND NOT is_month AND day >= greatest(%(after_months)s, %(first_month)s) AND day < %(after)s
 """
 
-# Uses index: event_block primary key, event_column primary key. A row of a block has no property.
+# Uses index: event_block primary key, event_column primary key. A row of a block has no property. Days whose rows are kept
+# by value are left out unless `also` they are asked for.
 READ_DAYS = """
-SELECT day, NULL, rows FROM event_block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
-    AND NOT is_month AND day >= %(first)s AND day < %(after)s
+WITH stored AS (
+    SELECT day, property, values FROM event_column WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+        AND property = ANY(%(properties)s::text[]) AND day >= %(first)s AND day < %(after)s AND (%(also)s OR NOT by_value)
+)
+SELECT day, property, values FROM stored
 UNION ALL
-SELECT day, property, values FROM event_column WHERE project_id = %(project_id)s AND event_name_id = %(event)s
-    AND property = ANY(%(properties)s::text[]) AND day >= %(first)s AND day < %(after)s
+SELECT day, NULL, rows FROM event_block block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+    AND NOT is_month AND day >= %(first)s AND day < %(after)s
+    AND (%(also)s OR EXISTS (SELECT FROM stored WHERE stored.day = block.day))
+"""
+
+# Uses index: event_value primary key
+READ_TEXTS = """
+SELECT rows FROM event_value WHERE project_id = %(project_id)s AND event_name_id = %(event)s AND property = %(property)s
+    AND value = ANY(%(texts)s::text[]) AND day >= %(first)s AND day < %(after)s
 """
 
 # Uses index: event_column primary key
@@ -276,6 +287,10 @@ class Index:
         """Return the profiles of the events of a span that satisfy all conditions together, a row each, by day."""
         asked = {"project_id": self.project_id, "event": event, "first": first, "after": after}
         names = sorted({condition.property for condition in did.where})
+        found = self._by_text(did, asked)
+        # what is not kept by value is looked for row by row
+        asked["also"] = found is None
+        found = found or []
         blocks: dict[date, bytes] = {}
         columns: dict[date, dict[str, bytes]] = {}
         for day, name, stored in run(READ_DAYS, {**asked, "properties": names}):
@@ -284,7 +299,6 @@ class Index:
             else:
                 columns.setdefault(day, {})[name] = stored
         selectors = [Selector(condition, zone=self.zone) for condition in did.where]
-        found = []
         for day, rows in blocks.items():
             mask: Mask | None = None
             there = columns.get(day, {})
@@ -298,6 +312,15 @@ class Index:
             if mask is None or mask.any():
                 found.append(unpack_ids(rows) if mask is None else unpack_ids(rows)[mask])
         return found
+
+    def _by_text(self, did: Did, asked: Mapping[str, object]) -> list[Ids] | None:
+        """Return the profiles of the events of those days that are kept by value, None where the query is no such one."""
+        [condition, *more] = did.where
+        texts = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+        if more or condition.op not in {"equals", "in"} or not all(isinstance(each, str) for each in texts):
+            return None
+        wanted = {**asked, "property": condition.property, "texts": sorted({str(each) for each in texts})}
+        return [unpack_ids(rows) for (rows,) in run(READ_TEXTS, wanted)]
 
     def _not_indexed(self, did: Did, event: int, first: date, after: date) -> Iterator[Counts]:
         """Yield the counts of the events that satisfy the conditions, of batches that wait."""

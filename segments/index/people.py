@@ -14,7 +14,7 @@ from profiles.models import DeviceToken
 from profiles.statements import run
 from segments.audience.compile import SYSTEM_PROPERTIES
 from segments.index.bitmaps import CHUNK_SIZE, Lows, chunks_of, from_chunks, lows_of, mask_of
-from segments.index.columns import Column, column_of, decode, encode, join, take
+from segments.index.columns import Column, column_of, decode, encode, has_room_for, join, take
 from segments.models import ProfileColumn
 
 PRESENT, PROPERTY, CHANNEL = map(int, ProfileColumn.Kind.values)
@@ -170,7 +170,7 @@ def _pack(chunk: int, lows: Lows) -> bytes:
 def _write(project_id: int, chunk: int, columns: dict[Key, Values], *, gone: Iterable[Key]) -> None:
     place: dict[str, Any] = {"project_id": project_id, "chunk": chunk}
     _run_for(DROP_COLUMNS, place, list(gone))
-    keys = list(columns)
+    keys = [(kind, name) for kind, name in columns if has_room_for(name)]
     for start in range(0, len(keys), 64):  # some MB a statement
         some = keys[start : start + 64]
         found = [columns[key] for key in some]

@@ -49,8 +49,10 @@ DELETE FROM event_block WHERE project_id = %(project_id)s AND NOT is_month AND (
 DROP_OTHER_MONTHS = """
 DELETE FROM event_block WHERE project_id = %(project_id)s AND is_month AND (day < %(first)s OR day > %(last)s)
 """
+DROP_OTHER_VALUES = "DELETE FROM event_value WHERE project_id = %(project_id)s AND (day < %(first)s OR day > %(last)s)"
 DROP_OTHER_COLUMNS = "DELETE FROM event_column WHERE project_id = %(project_id)s AND (day < %(first)s OR day > %(last)s)"
 DROP_DAY = "DELETE FROM event_block WHERE project_id = %(project_id)s AND is_month = %(is_month)s AND day = %(day)s"
+DROP_DAY_VALUES = "DELETE FROM event_value WHERE project_id = %(project_id)s AND day = %(day)s"
 DROP_DAY_COLUMNS = "DELETE FROM event_column WHERE project_id = %(project_id)s AND day = %(day)s"
 
 # Uses index: profile_identity
@@ -103,6 +105,7 @@ def _drop_day(project: Project, day: date, *, is_month: bool) -> None:
     run(DROP_DAY, {"project_id": project.pk, "day": day, "is_month": is_month})
     if not is_month:
         run(DROP_DAY_COLUMNS, {"project_id": project.pk, "day": day})
+        run(DROP_DAY_VALUES, {"project_id": project.pk, "day": day})
 
 
 def _rebuild_days(project: Project, zone: ZoneInfo, say: Callable[[int, int], None]) -> None:
@@ -113,6 +116,7 @@ def _rebuild_days(project: Project, zone: ZoneInfo, say: Callable[[int, int], No
     with transaction.atomic():
         run(DROP_OTHER_DAYS, project_days)
         run(DROP_OTHER_COLUMNS, project_days)
+        run(DROP_OTHER_VALUES, project_days)
         run(DROP_OTHER_MONTHS, {**project_days, "first": month_of(first)})
     count = (last - first).days + 1 if newest else 0
     months: dict[Key, tuple[int, int, Counts]] = {}

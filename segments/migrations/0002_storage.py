@@ -19,6 +19,7 @@ class Migration(migrations.Migration):
             ALTER TABLE event_block ALTER COLUMN counts SET STORAGE EXTERNAL;
             ALTER TABLE event_block ALTER COLUMN rows SET STORAGE EXTERNAL;
             ALTER TABLE event_column ALTER COLUMN "values" SET STORAGE EXTERNAL;
+            ALTER TABLE event_value ALTER COLUMN rows SET STORAGE EXTERNAL;
             ALTER TABLE profile_column ALTER COLUMN people SET STORAGE EXTERNAL;
             ALTER TABLE profile_column ALTER COLUMN "values" SET STORAGE EXTERNAL;
             """,

@@ -1,6 +1,6 @@
 """Segments, the sets behind them, the syncs that change them, the index that finds people, and people's jobs."""
 
-from segments.models.index import EventBlock, EventColumn, IndexState, ProfileColumn
+from segments.models.index import EventBlock, EventColumn, EventValue, IndexState, ProfileColumn
 from segments.models.jobs import Download, JobStatus, ListProblem, ListUpload, RecentQuery
 from segments.models.segments import Segment, SegmentChunk, SegmentDay, SegmentType
 from segments.models.syncs import Cohort, Hold, Sync, SyncChange, SyncReject
@@ -10,6 +10,7 @@ __all__ = [
     "Download",
     "EventBlock",
     "EventColumn",
+    "EventValue",
     "Hold",
     "IndexState",
     "JobStatus",

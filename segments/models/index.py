@@ -3,6 +3,8 @@
 Derived from profiles and the event log and rebuilt from them at any time. Written by `segments/index/` alone.
 """
 
+from typing import ClassVar
+
 from django.db import models
 
 from profiles.models import Project
@@ -63,6 +65,8 @@ class EventColumn(models.Model):
     # Rows that have it.
     count = models.BigIntegerField()
     values = models.BinaryField()
+    # Whether each of its values stands in EventValue as well.
+    by_value = models.BooleanField()
 
     class Meta:
         db_table = "event_column"
@@ -70,6 +74,29 @@ class EventColumn(models.Model):
     def __str__(self) -> str:
         """Name the property."""
         return self.property
+
+
+class EventValue(models.Model):
+    """The rows of a day whose property is one text, for properties that have few texts and many rows."""
+
+    pk = models.CompositePrimaryKey("project_id", "event_name_id", "property", "value", "day")
+    project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    event_name_id = models.BigIntegerField()
+    property = models.TextField(db_collation="C")
+    value = models.TextField(db_collation="C")
+    day = models.DateField()
+    # The profile of each row, rising (`index/bitmaps.pack_ids`).
+    rows = models.BinaryField()
+
+    class Meta:
+        db_table = "event_value"
+        indexes: ClassVar[list[models.Index]] = [
+            models.Index(fields=["project", "event_name_id", "day"], name="event_value_of_day"),
+        ]
+
+    def __str__(self) -> str:
+        """Show the value."""
+        return self.value
 
 
 class ProfileColumn(models.Model):

@@ -212,7 +212,7 @@ class Bench:
 
     def size_of_index(self) -> float:
         """Return the megabytes of the index's tables."""
-        tables = ["event_block", "event_column", "profile_column"]
+        tables = ["event_block", "event_column", "event_value", "profile_column"]
         statement = "SELECT sum(pg_total_relation_size(name::regclass)) FROM unnest(%s::text[]) AS name"
         return float(self._one(statement, [tables])) / 1e6
 
