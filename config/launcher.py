@@ -26,6 +26,8 @@ STARTED_WITHIN = 180.0  # seconds until everything must answer
 SETTLED_AFTER = 5.0  # seconds after which a process counts as started
 DEATHS_AT_START = 6  # right after its start, until it is given up
 DEATHS_LATER = 12  # what has run well may wait for a disk to be emptied
+# Pages must not wait for a file that is read, one that is written and an index that is built, each of which takes minutes.
+_WORKERS = "4"
 PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before it is started again, by how often it died right after its start
 
 
@@ -75,7 +77,7 @@ class Launcher:
         self._rest = [
             self._web,
             self._program(
-                "worker", "The worker", lambda: [*_celery("worker"), "-c", "2", "--without-gossip", "--without-mingle"]
+                "worker", "The worker", lambda: [*_celery("worker"), "-c", _WORKERS, "--without-gossip", "--without-mingle"]
             ),
             self._program("beat", "The beat", lambda: [*_celery("beat"), "--pidfile="], orphan=signal.SIGTERM),
         ]

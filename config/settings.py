@@ -138,7 +138,7 @@ CELERY_BEAT_SCHEDULE = {
     "trim calls": {"task": "integrations.mixpanel.tasks.trim_calls", "schedule": timedelta(minutes=1)},
     "drop old pages": {"task": "integrations.mixpanel.tasks.drop_old_pages", "schedule": timedelta(hours=1)},
     "follow a restore": {"task": "profiles.tasks.follow_restore", "schedule": timedelta(minutes=1)},
-    "keep indexes": {"task": "segments.tasks.keep_indexes", "schedule": timedelta(seconds=5)},
+    "keep indexes": {"task": "segments.tasks.keep_indexes", "schedule": timedelta(seconds=5), "options": {"expires": 5}},
     "sweep downloads": {"task": "segments.downloads.tasks.sweep", "schedule": timedelta(seconds=10)},
     "drop old downloads": {"task": "segments.downloads.tasks.drop_old", "schedule": timedelta(hours=1)},
     # the next one is due already: a late one has nothing to add

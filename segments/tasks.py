@@ -14,13 +14,15 @@ log = structlog.get_logger()
 
 # One message works for so long at the most; what is left is found again a few seconds later.
 _ROUNDS = 20
+# While all workers are busy, one message is as good as many.
+_EXPIRES = 10
 
 
 @shared_task
 def keep_indexes() -> None:
     """Wake workers for each project whose index is behind, or not built yet."""
     for project_id in find_waiting():
-        keep_index.delay(project_id=project_id)
+        keep_index.apply_async(kwargs={"project_id": project_id}, expires=_EXPIRES)
 
 
 @shared_task
