@@ -67,7 +67,7 @@ class Finder:
         self.facts = self._index or self.log
 
     def check_time(self) -> None:
-        """Raise TooSlow when the whole search has taken as long as one statement may."""
+        """Raise TooSlow when the whole search, with all the saved queries in it, has taken as long as one statement may."""
         if monotonic() > self._ends:
             raise TooSlow
 
@@ -108,6 +108,8 @@ class Finder:
 
         Raises BadQuery for saved queries that name each other in a circle, TooSlow.
         """
+        if not self._nested:
+            self._ends = monotonic() + LONGEST_MS / 1000
         return evaluate(tree, _Timed(self))
 
     def everyone(self) -> BitMap64:
@@ -132,6 +134,8 @@ class Finder:
             return membership.read_all(segment_id=segment.pk)
         if self._nested >= MAX_NESTED:
             raise BadQuery("segments", f"Segments made of segments go {MAX_NESTED} deep; {segment.name} goes deeper.")
+        if not self._nested:
+            self._ends = monotonic() + LONGEST_MS / 1000
         self._nested += 1
         try:
             return self.people(self.read(segment.query))
