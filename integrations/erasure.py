@@ -28,6 +28,7 @@ from profiles.queries import count_events, read_ids
 from profiles.statements import own_erasing, own_people, run, stream
 from segments import forget, forget_files, membership
 from segments.forget import Changes
+from segments.index import state
 from segments.index.forget import forget_people
 from segments.models import Download, Segment
 
@@ -91,9 +92,10 @@ def erase_people(*, project: Project, profile_ids: Collection[int], asked_by: st
         return 0
     changes = forget.find_changes(project_id=project.pk, group=group, last=last)
     pages = find_pages(project_id=project.pk, group=group)
-    count = _again_after_deadlock(
-        partial(_erase, project=project, profile_ids=profile_ids, found=(group, changes, pages), asked_by=asked_by, now=now)
-    )
+    erase = partial(_erase, project=project, profile_ids=profile_ids, found=(group, changes, pages), asked_by=asked_by, now=now)
+    # a rebuild of the index takes a minute: whoever applies pages must not wait for it behind an erasure that does
+    with state.hold(project_id=project.pk, wait=True):
+        count = _again_after_deadlock(erase)
     transaction.on_commit(partial(finish, project_id=project.pk, now=now))
     return count
 

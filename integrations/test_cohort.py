@@ -16,6 +16,7 @@ from profiles.erase import erase_batches, erase_profiles
 from profiles.models import EventBatch, Profile, Project, User
 from profiles.statements import own_people
 from segments import membership
+from segments.index import state
 from segments.index.forget import forget_people
 from segments.index.rebuild import remake_days
 from segments.models import Cohort, Segment, Sync, SyncChange
@@ -139,7 +140,8 @@ def remove(*, project: Project, now: datetime) -> int:
 
     Someone whom it only recognised stays, and so does someone whom it made but who is known from elsewhere by now.
     """
-    with transaction.atomic():
+    # before the ids: nobody who applies pages is to wait for a rebuild of the index behind this
+    with state.hold(project_id=project.pk, wait=True), transaction.atomic():
         # In the order of a merge: ids first, then cohort and segments.
         own_people(project_id=project.pk)
         cohorts = list(
