@@ -3,6 +3,7 @@
 Plain Python. https://developer.clevertap.com/docs/get-events-api
 """
 
+import re
 import sys
 from datetime import date
 from typing import Any, Final
@@ -26,6 +27,8 @@ _WORDS: Final = {
 }
 _LISTS: Final = {"equals": "in", "not_equals": "not_in"}
 _MOMENTS: Final = {"greater_than": "after", "less_than": "before"}
+# The parts of a condition in CleverTap's words.
+_PARTS: Final = {"property": "name", "op": "operator"}
 _LARGEST: Final = sys.float_info.max
 
 
@@ -54,7 +57,8 @@ def read_question(data: Any) -> dict[str, Any]:
 def explain(error: BadQuery) -> str:
     """Return what is wrong in the words of the body that was sent."""
     place = error.place.replace("did.event", "event_name").replace("did.within.", "").replace("did.where", "event_properties")
-    place = place.replace("].property", "].name").replace("].op", "].operator")
+    # what is named after a condition is its last part, so that a place that is CleverTap's already stays
+    place = re.sub(r"\]\.(property|op)$", lambda found: f"].{_PARTS[found[1]]}", place)
     return f"{place}: {error.message}" if place else error.message
 
 

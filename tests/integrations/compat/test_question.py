@@ -43,5 +43,16 @@ def test_words_and_values_are_those_of_find_people(operator: str, value: Any, ex
 
 def test_a_mistake_is_named_in_the_words_of_the_query() -> None:
     assert explain(BadQuery("did.where[2].property", "No.")) == "event_properties[2].name: No."
+    assert explain(BadQuery("did.where[2].op", "No.")) == "event_properties[2].operator: No."
+    assert explain(BadQuery("did.where[2].value[0]", "No.")) == "event_properties[2].value[0]: No."
     assert explain(BadQuery("did.within.from", "No.")) == "from: No."
+
+
+def test_the_place_of_a_wrong_operator_is_written_once() -> None:
+    with pytest.raises(BadQuery) as caught:
+        read_question({"event_name": "E", "event_properties": [{"name": "A", "operator": "like", "value": 1}]})
+    assert explain(caught.value).startswith("event_properties[0].operator: There is no operator 'like'.")
+
+
+def test_an_empty_place_is_left_out() -> None:
     assert explain(BadQuery("", "No.")) == "No."
