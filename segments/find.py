@@ -5,7 +5,7 @@ answers where it is built, the log itself where not; both say the same.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -85,9 +85,9 @@ class Finder:
         """Tell whether a person had this property; the system properties are always known."""
         return name in SYSTEM_PROPERTIES or self.facts.property(name)
 
-    def segment(self, segment_id: int) -> bool:
-        """Tell whether there is this segment."""
-        return Segment.objects.filter(project=self.project, pk=segment_id).exists()
+    def segments(self, segment_ids: Collection[int]) -> Collection[int]:
+        """Return those of the ids that are segments of the project."""
+        return set(Segment.objects.filter(project=self.project, pk__in=segment_ids).values_list("pk", flat=True))
 
     # ---- queries
 

@@ -31,9 +31,9 @@ class Anything:
         """Know it."""
         return True
 
-    def segment(self, segment_id: int) -> bool:  # noqa: ARG002  likewise
-        """Know it."""
-        return True
+    def segments(self, segment_ids: Collection[int]) -> Collection[int]:
+        """Know them."""
+        return segment_ids
 
 
 def find_users(*, segment: Segment) -> list[Segment]:

@@ -3,6 +3,7 @@
 Plain Python, no Django: what a project knows is asked of `Known`.
 """
 
+from collections.abc import Collection
 from typing import Final, Protocol, cast
 
 from segments.audience.expressions import (
@@ -53,8 +54,8 @@ class Known(Protocol):
     def property(self, name: str) -> bool:
         """Tell whether a person had this property."""
 
-    def segment(self, segment_id: int) -> bool:
-        """Tell whether there is this segment."""
+    def segments(self, segment_ids: Collection[int]) -> Collection[int]:
+        """Return those of the ids that are segments."""
 
 
 def parse(query: object, *, known: Known) -> Expression:
@@ -71,6 +72,7 @@ class _Reader:
     def __init__(self, known: Known) -> None:
         self.known = known
         self.nodes = 0
+        self.seen: set[int] = set()  # segments that there are
 
     def count(self, place: str) -> None:
         self.nodes += 1
@@ -109,12 +111,16 @@ class _Reader:
             if len(found) > MAX_VALUES:
                 raise BadQuery(where, f"Up to {MAX_VALUES:,} segments can be named.")
             for index, each in enumerate(found):
-                at = f"{where}[{index}]"
                 if not isinstance(each, int) or isinstance(each, bool) or not 0 < each < _AN_ID:
-                    raise BadQuery(at, f"A segment is named by its id, a whole number, not {shown(each)}.")
-                if not self.known.segment(each):
-                    raise BadQuery(at, f"There is no segment {each} in this project.")
-            return tuple(found)
+                    message = f"A segment is named by its id, a whole number, not {shown(each)}."
+                    raise BadQuery(f"{where}[{index}]", message)
+            # all at once: a query may name 1,000 in each of its parts
+            if asked := set(found) - self.seen:
+                self.seen.update(self.known.segments(asked))
+            for index, each in enumerate(found):
+                if each not in self.seen:
+                    raise BadQuery(f"{where}[{index}]", f"There is no segment {each} in this project.")
+            return tuple(dict.fromkeys(found))
 
         return InSegments(include=ids("include"), exclude=ids("exclude"))
 

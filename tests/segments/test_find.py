@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from profiles.models import Profile, Project
 from segments import find
@@ -76,3 +77,15 @@ def test_everybody_and_pages_of_them_are_of_one_moment(known: Project) -> None:
         rest, end = finder.page(ids, before=after, limit=5)
         assert [person.identity for person in [*first, *rest]] == ["ben", "asha"]
         assert end is None
+
+
+def test_a_query_that_names_very_many_segments_asks_for_each_list_once(
+    known: Project, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    ids = [saved(known, f"s{number}", {"property": "City", "op": "is_set"}).pk for number in range(3)]
+    parts = [{"segments": {"include": ids * 300, "exclude": ids[:1] * 900}} for _ in range(150)]
+    with looking(project=known, now=NOW) as finder, django_assert_max_num_queries(40):
+        assert len(finder.people(finder.read({"any": parts}))) == 0
+    with looking(project=known, now=NOW) as finder, pytest.raises(BadQuery) as caught:
+        finder.read({"segments": {"include": [*ids, max(ids) + 1]}})
+    assert caught.value.place == "segments.include[3]"

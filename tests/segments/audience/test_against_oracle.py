@@ -1,6 +1,7 @@
 """Random queries about random people: the database and plain Python find the same ones."""
 
 import os
+from collections.abc import Collection
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -36,8 +37,8 @@ class Everything:
     def property(self, name: str) -> bool:
         return bool(name)
 
-    def segment(self, segment_id: int) -> bool:
-        return segment_id > 0
+    def segments(self, segment_ids: Collection[int]) -> Collection[int]:
+        return {each for each in segment_ids if each > 0}
 
 
 def store(world: World, project: Project) -> dict[int, int]:

@@ -1,5 +1,6 @@
 """What is no query is refused with its place and the word that is wrong."""
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -21,8 +22,8 @@ class Some:
     def property(self, name: str) -> bool:
         return name in {"City", "Email"}
 
-    def segment(self, segment_id: int) -> bool:
-        return segment_id == 12
+    def segments(self, segment_ids: Collection[int]) -> Collection[int]:
+        return {12} & set(segment_ids)
 
 
 def city(op: object = "is_set", **value: Any) -> dict[str, Any]:
