@@ -1,7 +1,7 @@
 """Live Behavior: people join as soon as they do an event. Read from the outbox, each batch once and in order.
 
 What a segment of this type means stands in its `query`: {"event", "where": [condition, …], "people": a query or null}.
-Nobody leaves it. An event counts that was raised, and that happened, from `live_since` on; `people` are asked when the
+Nobody leaves it. An event counts that was raised, and that happened, from `live_since` on, its second included; `people` are asked when the
 event is read, a second or two after it. One transaction changes the sets and moves the reader's place on: a crash
 repeats what was not done, and never half of it.
 """
@@ -160,7 +160,9 @@ def _take(batch: Batch, waiting: Iterable[_Joining]) -> None:
         if own is None:
             own = list(outbox.read_events(batch=batch))
         if own:
-            each.ids |= BitMap64(who for who, at, values in own if at >= since and _fits(each, values))
+            # servers tell when it happened in whole seconds; that it was raised since, the batch says exactly
+            happened = since.replace(microsecond=0)
+            each.ids |= BitMap64(who for who, at, values in own if at >= happened and _fits(each, values))
         elif _fits(each, batch.properties):
             each.ids |= batch.profiles
 

@@ -63,6 +63,19 @@ def test_only_what_was_raised_and_happened_since_it_is_live_counts(harbour: Proj
     assert not live.read_on(now=SOON)
 
 
+@pytest.mark.usefixtures("seen")
+def test_what_happened_in_the_second_in_which_it_became_live_counts(harbour: Project, make_people: MakePeople) -> None:
+    definition, began = {"event": "Charged"}, NOW.replace(microsecond=700_000)
+    segment = saved.create_live_behavior(project=harbour, name="Pays", definition=definition, by=None, now=began)
+    ann, ben = make_people("ann", "ben")
+    second = began.replace(microsecond=0)
+    record_events(
+        harbour, "Charged", (ann, second, {"Amount": 3}), (ben, second - timedelta(seconds=1), {"Amount": 3}), at=SOON
+    )
+    live.read_on(now=SOON)
+    assert members(segment) == {"ann"}
+
+
 @pytest.mark.parametrize(
     ("conditions", "expected"),
     [
