@@ -26,6 +26,8 @@ STARTED_WITHIN = 180.0  # seconds until everything must answer
 SETTLED_AFTER = 5.0  # seconds after which a process counts as started
 DEATHS_AT_START = 6  # right after its start, until it is given up
 DEATHS_LATER = 12  # what has run well may wait for a disk to be emptied
+# All 15 uploads that a project may run at once find a thread, and who asks beside them too.
+WEB_PROCESSES, WEB_THREADS = 2, 12
 # Pages must not wait for a file that is read, one that is written and an index that is built, each of which takes minutes.
 _WORKERS = "4"
 PAUSES = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # seconds before it is started again, by how often it died right after its start
@@ -228,11 +230,12 @@ class Launcher:
     # Steps
 
     def _gunicorn(self) -> list[str]:
-        """Two processes of four threads: enough for the machine it is meant for, and granian hung when it was stopped early."""
+        """Return the command line; granian hung when it was stopped early."""
         listener = self._listener.fileno() if self._listener else -1
         return [
             *(sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"fd://{listener}", "--worker-class", "gthread"),
-            *("--workers", "2", "--threads", "4", "--graceful-timeout", "10", "--log-level", "warning", "--no-control-socket"),
+            *("--workers", str(WEB_PROCESSES), "--threads", str(WEB_THREADS), "--graceful-timeout", "10"),
+            *("--log-level", "warning", "--no-control-socket"),
             *("--limit-request-line", "8190"),  # a query of Find People stands in its address
         ]
 

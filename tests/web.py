@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from config.launcher import WEB_PROCESSES, WEB_THREADS
 from config.launcher_child import end_with
 
 BASE = Path(__file__).resolve().parent.parent
@@ -37,7 +38,7 @@ def gunicorn(listener: socket.socket) -> list[str]:
     """Return the program of the web server, which takes over a socket that listens."""
     return [
         *("gunicorn", "config.wsgi:application", "--bind", f"fd://{listener.fileno()}", "--worker-class", "gthread"),
-        *("--workers", "2", "--threads", "4", "--no-control-socket", "--log-level", "warning"),
+        *("--workers", str(WEB_PROCESSES), "--threads", str(WEB_THREADS), "--no-control-socket", "--log-level", "warning"),
         *("--limit-request-line", "8190"),
     ]
 

@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
+from config.launcher import WEB_PROCESSES, WEB_THREADS
 from profiles.http import client_address, public_url
 from profiles.models import Profile, Project, ProjectRole, Role, User
 from tests.cast import Partner
@@ -173,6 +174,6 @@ def test_after_the_database_ended_its_connections_no_call_meets_an_old_one(
         WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%segment%'
     """
     for _ in range(3):
-        for _ in range(16):  # two processes of four threads
+        for _ in range(2 * WEB_PROCESSES * WEB_THREADS):
             assert get(mixpanel, "/api/v1/segments/").status == 200
         assert ledgers.execute(end_those_of_the_web_server).fetchone() != (0,)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from config.launcher import WEB_PROCESSES, WEB_THREADS
 from integrations.compat import apply, slots
 from profiles.models import EventBatch, Profile, Project, User
 from segments.audience.operators import OPERATORS
@@ -246,6 +247,10 @@ def test_the_sixteenth_upload_at_once_is_429(api: CleverTap, other_api: CleverTa
     api.taken(profile("a", A=1))
     api.taken(profile("a", A=2))
     assert broker.zcard(f"muster:uploads:{api.project.pk}") == 14
+
+
+def test_the_web_server_runs_more_calls_at_once_than_the_uploads_of_a_project() -> None:
+    assert WEB_PROCESSES * WEB_THREADS > slots.MOST  # or else the last one would wait instead of being told
 
 
 def test_a_place_whose_process_died_becomes_free(api: CleverTap, broker: "redis.Redis") -> None:
