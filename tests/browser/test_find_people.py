@@ -195,7 +195,7 @@ def test_groups_nest_and_or_joins_them(shop: Place, visit: Visit) -> None:
     form.get_by_label("Event", exact=True).select_option("Partner Sync")
     expect(page.locator("#result > h2")).to_have_text("Users who have City is Pune and did Partner Sync.")
     form.get_by_text("Condition", exact=False).first.click()
-    form.locator(".inner").get_by_role("button", name="User property").click()
+    form.locator(".inner").get_by_role("button", name="With user properties").click()
     form.locator(".inner").get_by_label("Property").select_option("Age")
     form.locator(".inner").get_by_label("Operator").select_option("less_than")
     form.locator(".inner").get_by_label("Value").fill("10")
@@ -269,7 +269,7 @@ def test_with_javascript_off_it_is_a_form_and_links(
     expect(plain.locator("#find-property")).to_contain_text("12 others")
 
     # mistakes keep what was typed
-    form.get_by_role("button", name="User property").click()
+    form.get_by_role("button", name="With user properties").click()
     form.get_by_label("Property").last.select_option("Age")
     form.get_by_label("Operator").last.select_option("greater_than")
     form.get_by_role("button", name="Find People", exact=True).last.click()
