@@ -12,7 +12,7 @@ from pyroaring import BitMap64
 
 from profiles.statements import run
 from segments.index.bitmaps import to_array
-from segments.index.blocks import Block, Key, join_blocks
+from segments.index.blocks import Block, Day, join_blocks
 from segments.index.columns import column_of, constant
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -105,9 +105,9 @@ def block_of(rows: Sequence[tuple[int, Mapping[str, Any]]]) -> Block:
     return Block(np.array([profile_id for profile_id, _ in rows], dtype=np.uint64), dict(columns))
 
 
-def by_day(batches: Iterable[Batch], days: Days) -> dict[Key, Block]:
+def by_day(batches: Iterable[Batch], days: Days) -> dict[Day, Block]:
     """Return the rows of batches by event and day."""
-    parts: dict[Key, list[Block]] = {}
+    parts: dict[Day, list[Block]] = {}
     for batch in batches:
         for day, block in split(batch, days):
             parts.setdefault((batch.event_name_id, day), []).append(block)

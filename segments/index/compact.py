@@ -17,7 +17,18 @@ from profiles.models import Project
 from profiles.statements import one_snapshot, run
 from segments.index import people, state
 from segments.index.batches import Batch, Days, by_day, read_batches
-from segments.index.blocks import Block, Key, add_to_blocks, month_of, read_blocks, read_months, set_month_counts, write_blocks
+from segments.index.blocks import (
+    Block,
+    Day,
+    Key,
+    add_to_blocks,
+    month_of,
+    read_blocks,
+    read_months,
+    read_parts,
+    set_month_counts,
+    write_blocks,
+)
 from segments.models import IndexState
 
 # So much is taken in at once: some hundred MB at the most, a second or two.
@@ -128,12 +139,12 @@ def _settle_merges(project: Project, zone: ZoneInfo) -> bool:
         return False
     merges: dict[int, int] = dict(rows)
     keys = days_of_people(project_id=project.pk, ids=merges.values(), zone=zone)
-    rename(project_id=project.pk, keys=keys, merges=merges)
+    rename(project_id=project.pk, keys=[key for key, _ in read_parts(project_id=project.pk, days=keys)], merges=merges)
     run(MARK_MERGES, {"ids": list(merges)})
     return len(rows) == _MERGES_AT_ONCE
 
 
-def days_of_people(*, project_id: int, ids: Iterable[int], zone: ZoneInfo) -> list[Key]:
+def days_of_people(*, project_id: int, ids: Iterable[int], zone: ZoneInfo) -> list[Day]:
     """Return the events and days on which one of these people did something, from the log."""
     return list(run(DAYS_OF_PEOPLE, {"project_id": project_id, "ids": list(ids), "zone": zone.key}).fetchall())
 
@@ -152,7 +163,7 @@ def rename(*, project_id: int, keys: Iterable[Key], merges: Mapping[int, int]) -
                 profiles = block.profiles.copy()
                 profiles[hits] = [merges[each] for each in profiles[hits].tolist()]
                 changed[key] = Block(profiles, block.columns).sorted()
-                months.add((key[0], month_of(key[1])))
+                months.add((key[0], month_of(key[1]), 0))
         write_blocks(project_id=project_id, blocks=changed)
     there = read_months(project_id=project_id, keys=months)
     for counts in there.values():

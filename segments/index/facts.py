@@ -65,14 +65,14 @@ SELECT counts FROM event_block WHERE project_id = %(project_id)s AND event_name_
 # by value are left out unless `also` they are asked for.
 READ_DAYS = """
 WITH stored AS (
-    SELECT day, property, values FROM event_column WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+    SELECT day, part, property, values FROM event_column WHERE project_id = %(project_id)s AND event_name_id = %(event)s
         AND property = ANY(%(properties)s::text[]) AND day >= %(first)s AND day < %(after)s AND (%(also)s OR NOT by_value)
 )
-SELECT day, property, values FROM stored
+SELECT day, part, property, values FROM stored
 UNION ALL
-SELECT day, NULL, rows FROM event_block block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
+SELECT day, part, NULL, rows FROM event_block block WHERE project_id = %(project_id)s AND event_name_id = %(event)s
     AND NOT is_month AND day >= %(first)s AND day < %(after)s
-    AND (%(also)s OR EXISTS (SELECT FROM stored WHERE stored.day = block.day))
+    AND (%(also)s OR EXISTS (SELECT FROM stored WHERE stored.day = block.day AND stored.part = block.part))
 """
 
 # Uses index: event_value primary key
@@ -291,17 +291,17 @@ class Index:
         # what is not kept by value is looked for row by row
         asked["also"] = found is None
         found = found or []
-        blocks: dict[date, bytes] = {}
-        columns: dict[date, dict[str, bytes]] = {}
-        for day, name, stored in run(READ_DAYS, {**asked, "properties": names}):
+        blocks: dict[tuple[date, int], bytes] = {}
+        columns: dict[tuple[date, int], dict[str, bytes]] = {}
+        for day, part, name, stored in run(READ_DAYS, {**asked, "properties": names}):
             if name is None:
-                blocks[day] = stored
+                blocks[day, part] = stored
             else:
-                columns.setdefault(day, {})[name] = stored
+                columns.setdefault((day, part), {})[name] = stored
         selectors = [Selector(condition, zone=self.zone) for condition in did.where]
-        for day, rows in blocks.items():
+        for key, rows in blocks.items():
             mask: Mask | None = None
-            there = columns.get(day, {})
+            there = columns.get(key, {})
             # who lacks a property satisfies its condition in every row of the day, or in none
             if any(each.condition.property not in there and not each.missing for each in selectors):
                 continue

@@ -178,7 +178,11 @@ def days_of_event(index: Index, event: str, *, days: int) -> dict[date, tuple[in
     event_id = _event_id(index, event)
     since = index.today - timedelta(days=days)
     asked = {"project_id": index.project_id, "event": event_id, "since": since, "today": index.today}
-    found = {day: (count, Counts.deserialize(counts)) for day, count, counts in run(READ_DAYS, asked).fetchall()}
+    found: dict[date, tuple[int, Counts]] = {}
+    for day, events_of_part, stored in run(READ_DAYS, asked).fetchall():
+        count, counts = found.get(day, (0, Counts()))
+        counts.add(Counts.deserialize(stored))
+        found[day] = count + events_of_part, counts
     for day, rows in index.rows_not_indexed(event_id):
         if since < day <= index.today:
             count, counts = found.get(day, (0, Counts()))

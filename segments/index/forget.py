@@ -13,14 +13,14 @@ from segments.index.counts import Counts
 _BLOCKS_AT_ONCE: Final = 100
 
 # Uses index: event_block primary key
-NAME_BLOCKS = "SELECT event_name_id, day FROM event_block WHERE project_id = %(project_id)s AND NOT is_month"
+NAME_BLOCKS = "SELECT event_name_id, day, part FROM event_block WHERE project_id = %(project_id)s AND NOT is_month"
 
 # Uses index: event_block primary key
 READ_COUNTS = """
-SELECT block.event_name_id, block.day, block.counts
-FROM unnest(%(names)s::bigint[], %(days)s::date[]) AS asked(event_name_id, day)
+SELECT block.event_name_id, block.day, block.part, block.counts
+FROM unnest(%(names)s::bigint[], %(days)s::date[], %(parts)s::smallint[]) AS asked(event_name_id, day, part)
 JOIN event_block block ON block.project_id = %(project_id)s AND block.event_name_id = asked.event_name_id
-    AND NOT block.is_month AND block.day = asked.day
+    AND NOT block.is_month AND block.day = asked.day AND block.part = asked.part
 """
 
 # Uses index: profile_change_waiting
@@ -47,7 +47,7 @@ def forget_people(*, project_id: int, ids: BitMap64) -> int:
         gone = np.array(list(ids), dtype=np.uint64)
         left = {key: block.keep(~np.isin(block.profiles, gone)) for key, block in blocks.items()}
         write_blocks(project_id=project_id, blocks=left)
-    for month in {month_of(day) for _, day in changed_keys}:
+    for month in {month_of(day) for _, day, _ in changed_keys}:
         run(DROP_MONTH, {"project_id": project_id, "month": month})
         write_months(project_id=project_id, months=sum_days(project_id=project_id, month=month))
     return len(changed_keys)
@@ -67,8 +67,9 @@ def _with_any(project_id: int, ids: BitMap64) -> list[Key]:
     found = []
     for start in range(0, len(keys), _BLOCKS_AT_ONCE):
         some = keys[start : start + _BLOCKS_AT_ONCE]
-        asked = {"project_id": project_id, "names": [name for name, _ in some], "days": [day for _, day in some]}
-        for name, day, counts in run(READ_COUNTS, asked):
+        names, days, parts = map(list, zip(*some, strict=True))
+        asked = {"project_id": project_id, "names": names, "days": days, "parts": parts}
+        for name, day, part, counts in run(READ_COUNTS, asked):
             if any(plane.intersect(ids) for plane in Counts.deserialize(counts).planes):
-                found.append((name, day))
+                found.append((name, day, part))
     return found

@@ -19,7 +19,7 @@ from profiles.models import Project
 from profiles.statements import fetch_one, one_snapshot, run
 from segments.index import people, state
 from segments.index.bitmaps import CHUNK_BITS
-from segments.index.blocks import Block, Key, month_of, sum_days, write_blocks, write_months
+from segments.index.blocks import ROWS_OF_BLOCK, Block, Key, month_of, sum_days, write_blocks, write_months
 from segments.index.columns import column_of
 from segments.index.counts import Counts
 from segments.models import IndexState
@@ -94,8 +94,8 @@ def remake_days(*, project: Project, moments: Iterable[datetime]) -> None:
     days = {moment.astimezone(zone).date() for moment in moments}
     for day in days:
         _drop_day(project, day, is_month=False)
-        for name, block in _read_day(project, day, zone):
-            write_blocks(project_id=project.pk, blocks={(name, day): block})
+        for key, block in _read_day(project, day, zone):
+            write_blocks(project_id=project.pk, blocks={key: block})
     for month in {month_of(day) for day in days}:
         _drop_day(project, month, is_month=True)
         write_months(project_id=project.pk, months=sum_days(project_id=project.pk, month=month))
@@ -124,11 +124,12 @@ def _rebuild_days(project: Project, zone: ZoneInfo, say: Callable[[int, int], No
         day = first + timedelta(days=offset)
         with one_snapshot():
             _drop_day(project, day, is_month=False)
-            for name, block in _read_day(project, day, zone):
-                write_blocks(project_id=project.pk, blocks={(name, day): block})
-                events, points, counts = months.get((name, month_of(day)), (0, 0, Counts()))
+            for key, block in _read_day(project, day, zone):
+                write_blocks(project_id=project.pk, blocks={key: block})
+                month = (key[0], month_of(day), 0)
+                events, points, counts = months.get(month, (0, 0, Counts()))
                 counts.add(Counts.of_rows(block.profiles))
-                months[name, month_of(day)] = events + len(block.profiles), points + block.points, counts
+                months[month] = events + len(block.profiles), points + block.points, counts
             if (day + timedelta(days=1)).day == 1 or offset == count - 1:
                 _drop_day(project, month_of(day), is_month=True)
                 write_months(project_id=project.pk, months=months)
@@ -137,26 +138,27 @@ def _rebuild_days(project: Project, zone: ZoneInfo, say: Callable[[int, int], No
         say(offset + 1, count)
 
 
-def _read_day(project: Project, day: date, zone: ZoneInfo) -> Iterator[tuple[int, Block]]:
-    """Yield the rows of a day by event, read as they come: a day may have more than fit into memory as rows."""
+def _read_day(project: Project, day: date, zone: ZoneInfo) -> Iterator[tuple[Key, Block]]:
+    """Yield the blocks of a day, read as they come: a day may have more rows than fit into memory."""
     first, after = (datetime.combine(each, time.min, tzinfo=zone) for each in (day, day + timedelta(days=1)))
     shared: dict[int, str] = {}
     rows = _Rows()
-    name = 0
+    name = part = 0
     connection.ensure_connection()
     with psycopg.ServerCursor(connection.connection, "day_of_index") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         asked = {"project_id": project.pk, "first": first, "after": after}
         for event_name_id, profile_id, batch_id, own in cursor.execute(READ_DAY, asked, binary=True):
-            if event_name_id != name:
+            if event_name_id != name or len(rows.profiles) >= ROWS_OF_BLOCK:
                 if rows.profiles:
-                    yield name, rows.block()
+                    yield (name, day, part), rows.block()
+                part = part + 1 if event_name_id == name else 0
                 name, rows = event_name_id, _Rows()
             if batch_id not in shared:
                 shared[batch_id] = fetch_one(READ_SHARED, {"id": batch_id})[0]
             rows.add(profile_id, shared[batch_id], own)
     if rows.profiles:
-        yield name, rows.block()
+        yield (name, day, part), rows.block()
 
 
 class _Rows:

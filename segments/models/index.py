@@ -33,12 +33,14 @@ class IndexState(models.Model):
 class EventBlock(models.Model):
     """Who did an event on a day, or in a month (`is_month`), how often: bit-sliced counts (`index/counts.py`)."""
 
-    pk = models.CompositePrimaryKey("project_id", "event_name_id", "is_month", "day")
+    pk = models.CompositePrimaryKey("project_id", "event_name_id", "is_month", "day", "part")
     project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
     event_name_id = models.BigIntegerField()
     is_month = models.BooleanField()
     # The day in the project's time zone; the first one of a month.
     day = models.DateField()
+    # A day with very many events has several blocks, so that taking in a few more rewrites little; a month has one, 0.
+    part = models.SmallIntegerField()
     events = models.BigIntegerField()
     # Properties set, of all events together: what usage counts (partner-sync.md §3).
     points = models.BigIntegerField()
@@ -57,11 +59,12 @@ class EventBlock(models.Model):
 class EventColumn(models.Model):
     """The values of one property of the events of a day, in the order of the block's rows (`index/columns.py`)."""
 
-    pk = models.CompositePrimaryKey("project_id", "event_name_id", "property", "day")
+    pk = models.CompositePrimaryKey("project_id", "event_name_id", "property", "day", "part")
     project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
     event_name_id = models.BigIntegerField()
     property = models.TextField(db_collation="C")
     day = models.DateField()
+    part = models.SmallIntegerField()
     # Rows that have it.
     count = models.BigIntegerField()
     values = models.BinaryField()
@@ -79,12 +82,13 @@ class EventColumn(models.Model):
 class EventValue(models.Model):
     """The rows of a day whose property is one text, for properties that have few texts and many rows."""
 
-    pk = models.CompositePrimaryKey("project_id", "event_name_id", "property", "value", "day")
+    pk = models.CompositePrimaryKey("project_id", "event_name_id", "property", "value", "day", "part")
     project = models.ForeignKey(Project, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
     event_name_id = models.BigIntegerField()
     property = models.TextField(db_collation="C")
     value = models.TextField(db_collation="C")
     day = models.DateField()
+    part = models.SmallIntegerField()
     # The profile of each row, rising (`index/bitmaps.pack_ids`).
     rows = models.BinaryField()
 

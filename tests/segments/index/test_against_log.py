@@ -271,7 +271,10 @@ def as_pairs(values: list[Named]) -> list[tuple[str, int]]:
 def test_index_log_and_plain_python_find_the_same_people_whatever_happens(
     harbour: Project, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("segments.index.columns._MANY_ROWS", 1 + seed % 3)  # small days as large ones are kept
+    # small days are kept as large ones are
+    monkeypatch.setattr("segments.index.columns._MANY_ROWS", 1 + seed % 3)
+    for module in ("blocks", "rebuild"):
+        monkeypatch.setattr(f"segments.index.{module}.ROWS_OF_BLOCK", 1 + seed % 4)
     random = Random(seed)  # noqa: S311  invented people
     world = make_world(random)
     harbour.timezone = world.zone.key

@@ -94,7 +94,14 @@ def test_a_rebuild_mends_what_is_broken_and_drops_what_is_not_in_the_log(harbour
     rebuild(project=harbour, now=NOW)
     EventColumn.objects.filter(project=harbour).update(values=b"broken")
     EventColumn.objects.create(
-        project=harbour, event_name_id=1, property="gone", day=NOW - timedelta(days=900), count=1, values=b"", by_value=False
+        project=harbour,
+        event_name_id=1,
+        property="gone",
+        day=NOW - timedelta(days=900),
+        part=0,
+        count=1,
+        values=b"",
+        by_value=False,
     )
     rebuild(project=harbour, now=NOW)
     asked = {"did": {"event": "Charged", "where": [{"property": "n", "op": "equals", "value": 1}]}}
