@@ -63,7 +63,7 @@ class Finder:
         self.log = Log(project=project, zone=self.zone, today=self.today, members=self.people_in)
         self._index: Index | None = None
         if state.is_current(project=project):
-            self._index = Index(project=project, zone=self.zone, today=self.today, log=self.log)
+            self._index = Index(project=project, zone=self.zone, today=self.today, log=self.log, check_time=self.check_time)
         self.facts = self._index or self.log
 
     def check_time(self) -> None:

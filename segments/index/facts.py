@@ -1,6 +1,6 @@
 """What the index of a project says, with what waits to be taken into it read beside it: exact as of one snapshot."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Final, assert_never
@@ -96,8 +96,9 @@ SELECT EXISTS (SELECT FROM profile_column WHERE project_id = %(project_id)s AND 
 class Index:
     """Sets of people of one project. `log` answers what is not held; made in the snapshot in which it is asked."""
 
-    def __init__(self, *, project: Project, zone: ZoneInfo, today: date, log: Log) -> None:
-        """Take a project, its time zone and the day it is there."""
+    def __init__(self, *, project: Project, zone: ZoneInfo, today: date, log: Log, check_time: Callable[[], None]) -> None:
+        """Take a project, its time zone and the day it is there. `check_time` ends a search that takes too long."""
+        self._check_time = check_time
         self.project_id, self.zone, self.today, self.log = project.pk, zone, today, log
         self._events: dict[str, tuple[int, date | None, date | None] | None] = {}
         self._event_properties: dict[str, frozenset[str]] = {}
@@ -198,6 +199,7 @@ class Index:
         chunks: dict[int, Mask] = {}
         asked = {"project_id": self.project_id, "kind": PROPERTY, "property": condition.property}
         for chunk, count, people, values in run(READ_VALUES, asked):
+            self._check_time()
             selected = selector.select(values)
             if count < CHUNK_SIZE:
                 there = np.zeros(CHUNK_SIZE, dtype=np.bool_)
@@ -306,6 +308,7 @@ class Index:
             if any(each.condition.property not in there and not each.missing for each in selectors):
                 continue
             for selector in selectors:
+                self._check_time()
                 if (stored := there.get(selector.condition.property)) is not None:
                     selected = selector.select(stored)
                     mask = selected if mask is None else mask & selected
@@ -327,6 +330,7 @@ class Index:
         days = Days(self.zone)
         tests = [(each, matcher(each, zone=self.zone)) for each in did.where]
         for batch in self.batches_of(event):
+            self._check_time()
             if batch.rows is None:
                 fits = first <= days.of_moment(batch.at) < after
                 if fits and all(holds(batch.properties.get(each.property)) for each, holds in tests):

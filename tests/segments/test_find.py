@@ -3,13 +3,17 @@
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from profiles.events import record
 from profiles.models import Profile, Project
 from segments import find
 from segments.audience.values import BadQuery
 from segments.find import TooSlow, looking
+from segments.index.columns import Selector
+from segments.index.compact import compact
 from segments.index.rebuild import rebuild
 from segments.models import Segment, SegmentType
 
@@ -89,3 +93,28 @@ def test_a_query_that_names_very_many_segments_asks_for_each_list_once(
     with looking(project=known, now=NOW) as finder, pytest.raises(BadQuery) as caught:
         finder.read({"segments": {"include": [*ids, max(ids) + 1]}})
     assert caught.value.place == "segments.include[3]"
+
+
+def test_one_part_of_very_many_conditions_is_ended_in_the_middle(known: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    who = Profile.objects.get(project=known, identity="asha")
+    with transaction.atomic():
+        record(
+            project_id=known.pk, name="Charged", events=[(who.pk, NOW, {"Amount": 5})], source="Test", source_id=None, at=NOW
+        )
+    compact(project=known, now=NOW)
+    clock, looked = [0.0], [0]
+    monkeypatch.setattr(find, "monotonic", lambda: clock[0])
+    slow = Selector.select
+
+    def takes_a_tenth(selector: Selector, stored: Any) -> Any:
+        clock[0] += 0.1
+        looked[0] += 1
+        return slow(selector, stored)
+
+    monkeypatch.setattr(Selector, "select", takes_a_tenth)
+    where = [{"property": "Amount", "op": "greater_than", "value": number - 200} for number in range(150)]
+    with looking(project=known, now=NOW) as finder:
+        with pytest.raises(TooSlow):
+            finder.people(finder.read({"did": {"event": "Charged", "where": where}}))
+        assert looked[0] < 60
+        assert len(finder.people(finder.read({"did": {"event": "Charged", "where": where[:9]}}))) == 1
