@@ -269,16 +269,21 @@ def failure_body(*, code: int, message: str) -> dict[str, Any]:
     return {"status": "fail", "error": message, "code": code}
 
 
+def _path(request: HttpRequest) -> str:
+    """Return the path with its last slash, which callers may leave out."""
+    return request.path.rstrip("/") + "/"
+
+
 def _error_of(request: HttpRequest, *, status: int, code: str, message: str) -> dict[str, Any]:
     """Return the error in the form of the API that was called."""
-    if request.path.startswith("/1/"):
+    if _path(request).startswith("/1/"):
         return failure_body(code=status, message=message)
     return error_body(code=code, message=message)
 
 
 def answer_error(request: HttpRequest, *, status: int, code: str, message: str, template: str) -> HttpResponse:
     """Answer in JSON where machines call, else by a page."""
-    if request.path.startswith(_MACHINE_PATHS):
+    if _path(request).startswith(_MACHINE_PATHS):
         return JsonResponse(_error_of(request, status=status, code=code, message=message), status=status)
     return render(request, template, {"message": message}, status=status)
 
@@ -308,6 +313,6 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer 500. The page takes no context: the database may be what is away."""
     message = "Something went wrong here. Nothing was changed. Try again in a moment."
-    if request.path.startswith(_MACHINE_PATHS):
+    if _path(request).startswith(_MACHINE_PATHS):
         return JsonResponse(_error_of(request, status=500, code="server_error", message=message), status=500)
     return HttpResponse(get_template("500.html").render(), status=500)

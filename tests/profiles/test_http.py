@@ -100,13 +100,14 @@ def test_a_page_of_admins_is_closed_to_others(harbour: Project, bob: User, alice
     assert browser(alice).get(path).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/api/nothing/", "/partners/nothing/", "/sdk/nothing/"])
+@pytest.mark.parametrize("path", ["/api/nothing/", "/partners/nothing/", "/sdk/nothing/", "/api", "/partners", "/sdk"])
 def test_machines_are_answered_in_json(db: None, path: str) -> None:  # noqa: ARG001  asks for the database
     refusal(Client().get(path), 404)
 
 
-def test_clients_of_clevertaps_api_are_answered_in_its_form(db: None) -> None:  # noqa: ARG001  asks for the database
-    answer = Client().get("/1/nothing")
+@pytest.mark.parametrize("path", ["/1/nothing", "/1"])
+def test_clients_of_clevertaps_api_are_answered_in_its_form(db: None, path: str) -> None:  # noqa: ARG001  asks for the database
+    answer = Client().get(path)
     assert (answer.status_code, answer.json()) == (
         404,
         {"status": "fail", "error": "There is nothing at this address.", "code": 404},
