@@ -14,8 +14,10 @@ from django.utils import timezone
 from config.management.commands import demo
 from integrations.mixpanel import tasks
 from integrations.models import Connection, Page, PartnerCall
-from profiles.models import Event, ProfileMerge, Project, User
+from profiles.models import Event, ProfileMerge, Project, PropertyUpdates, User
 from segments import live
+from segments import tasks as segments_tasks
+from segments.audience.expressions import Did
 from segments.find import looking
 from segments.models import ListUpload, RecentQuery, Segment, SegmentDay, SegmentType, Sync, SyncReject
 from segments.uploads import jobs as uploads
@@ -29,6 +31,8 @@ def worker(transactional_db: None) -> Iterator[None]:  # noqa: ARG001  asks for 
 
     def work() -> None:
         while not stop.wait(0.02):
+            for project in Project.objects.all():
+                segments_tasks.keep_index(project_id=project.pk)
             waiting = Page.objects.filter(state=Page.State.PENDING).values_list("cohort_id", flat=True).distinct()
             for cohort_id in sorted(waiting):
                 tasks.apply_waiting(cohort_id=cohort_id)
@@ -58,6 +62,11 @@ def test_it_tells_a_month_that_adds_up(web: tuple[str, int], ledgers: psycopg.Co
     assert set(syncs.values_list("status", flat=True)) == {"complete", "incomplete"}
     first = syncs.order_by("received_at")[0].received_at
     assert now - timedelta(days=31) < first < now - timedelta(days=29)
+    updates = PropertyUpdates.objects.filter(project=project, day__gt=now.date() - timedelta(days=3))
+    assert (
+        sum(each.updates for each in updates)
+        < sum(each.updates for each in PropertyUpdates.objects.filter(project=project)) / 4
+    )
     events = Event.objects.filter(project=project)
     assert not events.filter(at__gt=now).exists()
     assert set(events.values_list("event_name__name", flat=True)) == {
@@ -91,6 +100,13 @@ def look_at_what_the_team_made(project: Project) -> None:
     assert (upload.rows, upload.matched, upload.unmatched) == (93, 90, 2)
     live.read_waiting(clock=timezone.now)
     with looking(project=project, now=timezone.now()) as finder:
+        for days in (1, 3, 10):  # the index knows the days on which it happened
+            did = finder.read({"did": {"event": "Partner Sync", "within": {"days": days}}})
+            assert isinstance(did, Did)
+            assert finder.people(did) == finder.log.did(did)
+        assert {
+            each.day: (each.events, each.people) for each in finder.days_of_event("Partner Sync", days=40) if each.events
+        } == (finder.log.days_of_event("Partner Sync"))
         sizes = {name: len(finder.members(each)) for name, each in made.items()}
         reach = {each.channel: each.count for each in finder.reach(finder.everyone()).channels}
         big = finder.read({"did": {"event": "Charged", "where": [{"property": "Amount", "op": "greater_than", "value": 1500}]}})
