@@ -24,6 +24,7 @@ from segments.finding.address import find_people_at, in_segment, narrowed
 from segments.history import list_of_segment, read_report
 from segments.models import ListUpload, Segment, SegmentType
 from segments.recount import recount_one
+from segments.type_states import describe_upload
 from segments.uses import find_users
 from segments.views import find_segment
 
@@ -148,7 +149,9 @@ def _around(request: ProjectRequest, segment: Segment) -> dict[str, Any]:
         "find_url": find_people_at(project=request.project, query=in_segment(segment.pk)),
         "compare_url": f"{compare}?segment={segment.pk}",
         "in_background": segment.size > exports.MOST_AT_ONCE,
-        "uploads": list(uploads[:_UPLOADS_SHOWN]) if segment.type == SegmentType.CUSTOM_LIST else [],
+        "uploads": [(each, describe_upload(each)) for each in uploads[:_UPLOADS_SHOWN]]
+        if segment.type == SegmentType.CUSTOM_LIST
+        else [],
     }
 
 

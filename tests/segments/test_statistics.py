@@ -111,7 +111,7 @@ def test_what_lets_people_into_a_live_segment_is_told_as_a_sentence(
 
 def test_the_uploads_of_a_list_stand_on_its_page(as_mara: Client, harbour: Project, five: list[Profile], bob: User) -> None:
     custom = make(harbour, "Guests", SegmentType.CUSTOM_LIST, five[:1])
-    assert "No file has been uploaded" in text(as_mara, at("segment", harbour, make(harbour, "E", SegmentType.CUSTOM_LIST).pk))
+    assert "No file yet" in text(as_mara, at("segment", harbour, make(harbour, "E", SegmentType.CUSTOM_LIST).pk))
     upload = {"project": harbour, "segment": custom, "made_by": bob}
     ListUpload.objects.create(name="guests<1>.csv", status=JobStatus.DONE, rows=3, matched=1, unmatched=2, added=1, **upload)
     ListUpload.objects.create(name="bad.csv", status=JobStatus.FAILED, error="No column of identities.", **upload)
