@@ -16,7 +16,7 @@ _ICONS: Final = {
     "whatsapp": "brand-whatsapp",
 }
 _MISSING: Final = {
-    "email": "No e-mail address",
+    "email": "No address",
     "sms": "No phone",
     "push": "No device",
     "web_push": "No browser",

@@ -184,7 +184,7 @@ def test_a_marketer_finds_people_changes_the_query_shares_and_saves_it(site: Sit
     expect(_count(page)).to_have_text("8")
     page.goto(shop.at("segments/find-people/"))
     page.locator("summary").filter(has_text="Recent").click()
-    page.get_by_role("link", name="Carts of this month").click()
+    page.locator(".recents a").filter(has=page.get_by_text("Carts of this month", exact=True)).click()
     expect(_count(page)).to_have_text("20")
 
 

@@ -45,9 +45,8 @@ def test_a_person_is_reached_by_each_channel_that_has_an_address(harbour: Projec
         "Reachable on Email asha@example.in SMS +919812345678 Mobile Push 2 Android, Apple Web Push Chrome WhatsApp +919812345678"
         in words(reader.get(at(harbour, "asha")))
     )
-    assert (
-        "Reachable on Email No e-mail address SMS No phone Mobile Push No device Web Push No browser WhatsApp No phone"
-        in words(reader.get(at(harbour, "ben")))
+    assert "Reachable on Email No address SMS No phone Mobile Push No device Web Push No browser WhatsApp No phone" in words(
+        reader.get(at(harbour, "ben"))
     )
 
 
@@ -112,7 +111,7 @@ def test_properties_are_cut_filtered_and_shown_as_words(harbour: Project, reader
     filtered = words(reader.get(at(harbour, "asha", "?property=TEA")))
     assert "Tags tea, 5" in filtered
     assert "1 of 25" in filtered
-    assert "Email asha" not in filtered
+    assert "Email asha@example.in Mixpanel" not in filtered
     assert "No property has “zzz” in its name or value." in words(reader.get(at(harbour, "asha", "?property=zzz")))
 
 
