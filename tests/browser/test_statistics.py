@@ -21,8 +21,8 @@ pytestmark = pytest.mark.browser
 MARK = "window.stayed = true"
 STAYED = "window.stayed === true"
 SAVED = """
-INSERT INTO segment (project_id, type, name, size, created_at, updated_at, query, description, sync_mode)
-SELECT id, 'past_behavior', %s, 0, now(), now(), %s, '', 'one_time' FROM project WHERE public_id = %s RETURNING id
+INSERT INTO segment (project_id, type, name, size, created_at, updated_at, query, description, problem, sync_mode)
+SELECT id, 'past_behavior', %s, 0, now(), now(), %s, '', '', 'one_time' FROM project WHERE public_id = %s RETURNING id
 """
 
 
