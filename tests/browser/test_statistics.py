@@ -99,7 +99,7 @@ def test_the_figures_of_a_segment_change_without_a_reload(shop: Place, visit: Vi
     expect(page.locator("#segment-property")).to_contain_text("Silver")
     assert page.evaluate(STAYED)
     assert _asks(page.get_by_role("link", name="Find these people").first.get_attribute("href")) == {
-        "segments": {"include": [shop.segment_id()]}
+        "all": [{"segments": {"include": [shop.segment_id()]}}]
     }
     used = page.get_by_role("region", name="Used by")
     expect(used.get_by_role("link")).to_have_text("In Pune with a cart")

@@ -371,7 +371,7 @@ def test_a_saved_segment_begins_with_its_query_and_is_saved_to(as_bob: Client, s
     begun = as_bob.get(at("find-people", shop) + "?" + kept[1:])
     assert begun["Location"] == asking(shop, {"all": [CITY]}).replace("%3A", ":").replace("%2C", ",") + kept
     shown = text(as_bob, begun["Location"])
-    assert "until you save to it; so do the 1 segment made of it" in shown
+    assert "until you save to it, and so does 1 segment made of it." in shown
     assert f'<a href="{at("segment", shop, saved_carts.pk)}">From Bangalore</a></li>' in shown
     assert "This is the query of From Bangalore as it is saved." in shown
     assert at("segment-query", shop, saved_carts.pk) not in shown
