@@ -1,4 +1,4 @@
-"""Calls to this installation's own webhook, over HTTP like a partner's: no proxy, no redirect, a time limit."""
+"""Calls to this installation's own webhook and API, over HTTP like a partner's: no proxy, no redirect, a time limit."""
 
 import json
 from base64 import b64encode
@@ -52,13 +52,13 @@ class Caller:
         """Close the connection."""
         self._connection.close()
 
-    def post(self, body: dict[str, Any]) -> Answer:
-        """Send one page.
+    def post(self, body: dict[str, Any], *, path: str = WEBHOOK_PATH) -> Answer:
+        """Send one page to the webhook; or another body to another path.
 
         Raises NotReached.
         """
         try:
-            self._connection.request("POST", WEBHOOK_PATH, json.dumps(body).encode(), self._headers)
+            self._connection.request("POST", path, json.dumps(body).encode(), self._headers)
             response = self._connection.getresponse()
             content = response.read()
         except (OSError, HTTPException) as error:

@@ -15,6 +15,9 @@ from segments.membership import chunks_of, of_chunk, read_in_chunks
 from segments.models import Segment, Sync
 from segments.statistics import days_of
 
+# Up to here a file of people is sent while it is made, so that it is there at once. A larger one would hold one of the few
+# threads of the web server for minutes and be lost with the connection: it is written in the background (downloads/).
+MOST_AT_ONCE: Final = 50_000
 _SEGMENTS_AT_ONCE: Final = 500
 _PEOPLE_AT_ONCE: Final = 2000
 _MOST_DAYS: Final = 366

@@ -25,11 +25,15 @@ class Reachability:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """People with a value; the kind says whether they are one value, several others or none."""
+    """People with a value; the kind says whether they are one value, several others or none.
+
+    `value` is the value itself, as JSON has it; of several others and of none there is no one value.
+    """
 
     label: str
     count: int
     kind: str = ""
+    value: Any = None
 
 
 @dataclass(frozen=True, slots=True)

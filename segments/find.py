@@ -164,7 +164,7 @@ class Finder:
     def break_down(self, ids: BitMap64, *, name: str, most: int = 5) -> Breakdown:
         """Count a set by the values of a property: the `most` frequent ones, all others together, those without one."""
         values, having = self._count_values(name, ids)
-        bars = [Bar(each.name, each.count) for each in values[:most]]
+        bars = [Bar(each.name, each.count, value=each.value) for each in values[:most]]
         if rest := values[most:]:
             label = f"{len(rest):,} other{'' if len(rest) == 1 else 's'}"
             bars.append(Bar(label, sum(each.count for each in rest), "others"))

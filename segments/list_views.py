@@ -137,6 +137,7 @@ def segments(request: ProjectRequest) -> HttpResponseBase:
         "rows": rows,
         "page": page,
         "columns": _columns(chosen),
+        "today": queries.today_in(request.project, now=now).isoformat(),
         "filters": _filters(chosen, counts),
         "here": chosen.query(page=page.number),
         "csv": chosen.query() + ("&" if chosen.query() != "?" else "") + "format=csv",

@@ -1,30 +1,23 @@
 """The form of a segment of Live Behavior: from what people type to its definition, and back."""
 
 import csv
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.urls import reverse
 
 from profiles.models import Project
 from segments.audience.operators import OPERATORS, Takes
 from segments.audience.values import BadQuery
+from segments.finding import address
+from segments.finding.builder.canonical import as_text
 from segments.models import Segment, SegmentType
 
 MOST_CONDITIONS: Final = 20
 _LONGEST: Final = 1024
 HINT: Final = "Several values are parted by commas: Pune, Goa. Between takes two: 100, 500. Dates are written 2026-11-24."
-
-
-def find_people_address(*, project: Project, query: object, segment: Segment | None = None) -> str:
-    """Return the address of Find People with a query; with a segment, to change the query of that one."""
-    asked = quote(json.dumps(query, ensure_ascii=False, separators=(",", ":")), safe="")
-    kept = f"&segment={segment.pk}" if segment else ""
-    return f"{reverse('segments', args=[project.public_id])}find-people/?q={asked}{kept}"
 
 
 def read_link(text: str) -> Any:
@@ -36,9 +29,16 @@ def read_link(text: str) -> Any:
     if len(found) != 1:
         raise ValidationError("This is no address of Find People with a query: copy it from there, whole.")
     try:
-        return json.loads(found[0])
-    except (ValueError, RecursionError) as error:
-        raise ValidationError("The query in this address cannot be read: copy it from Find People, whole.") from error
+        return address.read(found[0])
+    except BadQuery as error:
+        raise ValidationError(error.message) from error
+
+
+def _write_link(project: Project, query: Any) -> str:
+    try:
+        return address.find_people_at(project=project, query=query)
+    except address.TooLong:
+        return as_text(query)
 
 
 # ---- values
@@ -169,7 +169,7 @@ class LiveForm(forms.Form):
         for each in offered:
             if people == {"segments": {"include": [each]}}:
                 return initial | {"people_segment": str(each)}
-        return initial | ({} if people is None else {"people_link": find_people_address(project=self.project, query=people)})
+        return initial | ({} if people is None else {"people_link": _write_link(self.project, people)})
 
     def clean_people_link(self) -> Any:
         """Return the query of the address, None without one."""

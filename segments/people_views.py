@@ -21,9 +21,6 @@ from segments.models import Segment, SegmentType
 from segments.recount import TOO_SLOW
 from segments.views import find_segment
 
-# Up to here a file is sent while it is made, so that it is there at once. A larger one would hold one of the few
-# threads of the web server for minutes and be lost with the connection: it is written in the background.
-MOST_AT_ONCE: Final = 50_000
 _NOBODY: Final[dict[str, str]] = {
     SegmentType.PARTNER: "People appear here as soon as a sync adds them.",
     SegmentType.PAST_BEHAVIOR: "Nobody satisfies its query now.",
@@ -79,7 +76,7 @@ def _answer(request: ProjectRequest, segment: Segment, now: datetime) -> HttpRes
         "is_first": before is None,
         "text": text,
         "may_export": may(role=request.role, needs=Role.CREATOR),
-        "in_background": total > MOST_AT_ONCE,
+        "in_background": total > exports.MOST_AT_ONCE,
         "today": queries.today_in(request.project, now=timezone.now()),
     }
     return render(request, "segments/people.html", context)

@@ -19,6 +19,7 @@ from segments import people
 from segments.builtin import is_tester, mark_tester
 from segments.moves import SYNC_SOURCE
 from segments.queries import JOIN_EVENT
+from segments.reachable import read_channels
 from segments.timeline import read_place, read_timeline
 
 PROPERTIES_SHOWN: Final = 12
@@ -106,6 +107,7 @@ def profile(request: ProjectRequest, identity: str) -> HttpResponseBase:
             for row in [*synced, *offered]
         ],
         "ids": queries.read_ids(profile=found),
+        "channels": read_channels(profile=found),
         "is_tester": is_tester(profile=found),
         "may_edit": may(role=request.role, needs=Role.CREATOR),
         "places": places,

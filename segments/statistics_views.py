@@ -20,10 +20,11 @@ from segments.audience.values import BadQuery
 from segments.definition import define
 from segments.filters import read_number
 from segments.find import TooSlow, looking
-from segments.finding.links import find_people_at, in_segment
+from segments.finding.address import find_people_at, in_segment, narrowed
 from segments.history import list_of_segment, read_report
 from segments.models import ListUpload, Segment, SegmentType
 from segments.recount import recount_one
+from segments.type_states import describe_upload
 from segments.uses import find_users
 from segments.views import find_segment
 
@@ -64,7 +65,9 @@ def _count(request: ProjectRequest, segment: Segment, *, figures: bool) -> dict[
                 found["sample"] = [queries.PersonRow(each, None, None) for each in people]
             if figures or len(ids) <= COUNT_AT_ONCE:
                 found["reach"] = finder.reach(ids)
-                found["breakdown"] = statistics.break_down(finder=finder, ids=ids, wanted=_property(request))
+                by_property = statistics.break_down(finder=finder, ids=ids, wanted=_property(request))
+                found["breakdown"] = by_property
+                found["bars"] = narrowed(project=request.project, query=in_segment(segment.pk), breakdown=by_property)
             try:
                 found["definition"] = define(finder=finder, segment=segment)
             except BadQuery as error:  # nobody can join any more, but who is in can be counted
@@ -145,7 +148,10 @@ def _around(request: ProjectRequest, segment: Segment) -> dict[str, Any]:
         "used_by": find_users(segment=segment),
         "find_url": find_people_at(project=request.project, query=in_segment(segment.pk)),
         "compare_url": f"{compare}?segment={segment.pk}",
-        "uploads": list(uploads[:_UPLOADS_SHOWN]) if segment.type == SegmentType.CUSTOM_LIST else [],
+        "in_background": segment.size > exports.MOST_AT_ONCE,
+        "uploads": [(each, describe_upload(each)) for each in uploads[:_UPLOADS_SHOWN]]
+        if segment.type == SegmentType.CUSTOM_LIST
+        else [],
     }
 
 

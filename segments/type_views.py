@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -17,14 +16,13 @@ from segments.audience.parse import parse
 from segments.audience.values import BadQuery
 from segments.builtin import BUILT_IN
 from segments.find import TooSlow, looking
+from segments.finding import address
 from segments.forms import NameForm
 from segments.live_form import (
     HINT,
     ConditionForms,
     LiveForm,
-    find_people_address,
     read_conditions,
-    read_link,
     show_conditions,
 )
 from segments.models import Segment, SegmentType
@@ -64,9 +62,7 @@ def _name_users(segment: Segment) -> str:
 @never_cache
 def segment_new(request: ProjectRequest) -> HttpResponse:
     """Let somebody choose what fills the new segment."""
-    return render(
-        request, "segments/new.html", {"find_people": find_people_address(project=request.project, query={"all": []})}
-    )
+    return render(request, "segments/new.html")
 
 
 @require_role(Role.CREATOR, "GET", "HEAD", "POST")
@@ -168,7 +164,7 @@ def segment_edit(request: ProjectRequest, segment_id: int) -> HttpResponse:
             return _to(segment)
     context = {"segment": segment, "form": form, "used_by": find_users(segment=segment)}
     if segment.type == SegmentType.PAST_BEHAVIOR:
-        context["find_people"] = find_people_address(project=request.project, query=segment.query, segment=segment)
+        context["find_people"] = address.page(project=request.project, segment_id=segment.pk)
         context["sentence"] = _describe(segment)
     return render(request, "segments/edit.html", context, status=422 if form.errors else 200)
 
@@ -183,28 +179,32 @@ def _describe(segment: Segment) -> str:
 
 @require_role(Role.CREATOR, "POST")
 def segment_query(request: ProjectRequest, segment_id: int) -> HttpResponse:
-    """Store another query for a segment of Past Behavior: `q`, as JSON or as the address of Find People that holds it.
+    """Store another query for a segment of Past Behavior: `q`, its JSON.
 
     What is wrong with it leads back to Find People.
     """
     segment = _own(request, segment_id)
-    query: Any = None
+    query: Any = segment.query
     try:
-        query = read_link(request.POST.get("q", "").strip())
+        query = address.read(request.POST.get("q", ""))
         saved.change_query(segment=segment, query=query, now=timezone.now())
-    except ValidationError as error:
-        messages.error(request, f"{segment.name} was not changed\n{error.messages[0]}")
-        return redirect("segment-edit", request.project.public_id, segment.pk)
     except (BadQuery, TooSlow, saved.NotOwn) as error:
         why = TOO_SLOW if isinstance(error, TooSlow) else str(error)
         messages.error(request, f"{segment.name} was not changed\n{why}")
         if isinstance(error, saved.NotOwn):
             return _to(segment)
-        return redirect(find_people_address(project=request.project, query=query, segment=segment))
+        return redirect(_change_in_find_people(segment, query))
     users = _name_users(segment)
     used = f" It is used by {users}, who follow it." if users else ""
     messages.success(request, f"{segment.name} has another query\n{segment.size:,} satisfy it now.{used}")
     return _to(segment)
+
+
+def _change_in_find_people(segment: Segment, query: Any) -> str:
+    try:
+        return address.find_people_at(project=segment.project, query=query, segment_id=segment.pk)
+    except address.TooLong:  # what was sent is lost, what is stored is not
+        return address.page(project=segment.project, segment_id=segment.pk)
 
 
 # ---- clone, archive, delete

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.db import transaction
 
 from profiles.statements import run
+from segments.index import state
 
 # %(ids)s and %(shifts)s: syncs, and by how much each goes back.
 MOVED: Final = "unnest(%(ids)s::bigint[], %(shifts)s::interval[]) AS moved(sync_id, shift)"
@@ -98,6 +99,15 @@ UPDATE profile_merge SET merged_at = merged_at - %(shift)s::interval
 WHERE project_id = %(project_id)s AND merged_at >= %(since)s
 """
 
+# What is not yet counted for its day, then what is; in the order in which the index takes both.
+MOVE_CHANGED: Final = """
+UPDATE profile_change SET at = at - %(shift)s::interval WHERE project_id = %(project_id)s AND at >= %(since)s
+"""
+
+MOVE_UPDATES: Final = """
+UPDATE property_updates SET day = %(day)s WHERE project_id = %(project_id)s AND day >= %(today)s
+"""
+
 MOVE_CONNECTION: Final = """
 UPDATE connection SET
     connected_at = CASE WHEN connected_at >= %(since)s THEN connected_at - %(shift)s::interval ELSE connected_at END,
@@ -122,6 +132,8 @@ _IN_ORDER: Final = (
     MOVE_VALUE_SOURCES,
     MOVE_ALIASES,
     MOVE_MERGES,
+    MOVE_CHANGED,
+    MOVE_UPDATES,
     MOVE_CONNECTION,
 )
 
@@ -153,6 +165,7 @@ def date_back(*, move: Move) -> None:
         "names": list(move.by_cohort_name),
         "name_shifts": list(move.by_cohort_name.values()),
     }
-    with transaction.atomic():
+    # what takes changes into the index would wait for these rows, and these for its own
+    with state.hold(project_id=move.project_id, wait=True), transaction.atomic():
         for statement in _IN_ORDER:
             run(statement, parameters)

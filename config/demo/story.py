@@ -20,6 +20,7 @@ from integrations.models import Page
 from profiles.events import record
 from profiles.models import Alias, Profile, Project
 from segments import syncs
+from segments.index.rebuild import rebuild
 from segments.models import Sync
 
 DAYS: Final = 30
@@ -61,6 +62,8 @@ class Story:
                 when = (self.now.astimezone(self.zone) - timedelta(days=day)).date()
                 self.say(f"{when:%d %b}: {count} cohorts synced, {self.project.profiles.count():,} people known")
         self.say(f"{self._record_behaviour():,} events of behaviour")
+        # Workers have taken events into the index before they were dated back.
+        rebuild(project=self.project, now=timezone.now())
 
     # ---- what Mixpanel sends
 

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from segments.audience.compile import SYSTEM_PROPERTIES
+from segments.builtin import BUILT_IN
 from segments.find import Finder
 from segments.models import Segment
 from segments.queries import JOIN_EVENT
 from segments.statistics import FIRST_PROPERTY
 
 _A_FEW = 2
+_FIRST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ def examples(finder: Finder) -> list[Example]:
         )
     others = [each for each in events if each != JOIN_EVENT]
     if len(others) >= _A_FEW:
-        did, did_not = ({"event": each, "within": {"days": 30}} for each in others[:2])
+        # what comes later in the life of a customer is rarer: did put it into the cart, did not pay
+        did, did_not = ({"event": each, "within": {"days": 30}} for each in others[:_FIRST][-2:])
         found.append(("bolt", "Did one thing, but not another", [{"did": did}, {"did_not": did_not}]))
     elif others:
         often = {"event": others[0], "times": {"op": "at_least", "value": 3}, "within": {"days": 30}}
@@ -50,7 +53,12 @@ def examples(finder: Finder) -> list[Example]:
         found.append(
             ("map-pin" if name == FIRST_PROPERTY else "tag", f"By {name}", [{"property": name, "op": "in", "value": values}])
         )
-    segment = Segment.objects.filter(project=finder.project, archived_at=None, size__gt=0).order_by("-size").first()
+    segment = (
+        Segment.objects.filter(project=finder.project, archived_at=None, size__gt=0)
+        .exclude(type__in=BUILT_IN)
+        .order_by("-size")
+        .first()
+    )
     if segment is not None:
         parts = [{"segments": {"include": [segment.pk]}}, {"property": "Email", "op": "is_set"}]
         found.append(("mail", "In a segment, with an e-mail address", parts))

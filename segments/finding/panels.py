@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from pyroaring import BitMap64
@@ -26,26 +25,32 @@ from segments.finding.builder.nodes import shown
 _SUGGESTED: Final = 50
 
 
-def page_address(request: ProjectRequest) -> str:
-    """Return the address of the page, without a query."""
-    return reverse("find-people", args=[request.project.public_id])
-
-
 def rest(request: ProjectRequest, finder: Finder, *, query: Any, tree: Expression, ids: BitMap64) -> dict[str, Any]:
     """Return everything below the count."""
     if not ids:
         return _nobody(request, finder, query=query)
     return {
-        "breakdown": result.by_property(finder, ids=ids, wanted=_name(request, "by")),
+        **_by_property(request, finder, query=query, ids=ids),
         "day_chart": result.by_day(finder, tree=tree),
         "people": result.people(finder, tree=tree, ids=ids, before=_before(request)),
     }
 
 
+def _by_property(request: ProjectRequest, finder: Finder, *, query: Any, ids: BitMap64) -> dict[str, Any]:
+    found = result.by_property(finder, ids=ids, wanted=_name(request, "by"))
+    kept = address.read_segment_id(request.GET)
+    bars = address.narrowed(project=request.project, query=query, breakdown=found, segment_id=kept)
+    return {"breakdown": found, "bars": bars}
+
+
 def _nobody(request: ProjectRequest, finder: Finder, *, query: Any) -> dict[str, Any]:
-    page = page_address(request)
+    kept = address.read_segment_id(request.GET)
     ways = [
-        {"condition": way.condition, "count": way.count, "address": page + address.write(way.query)}
+        {
+            "condition": way.condition,
+            "count": way.count,
+            "address": address.find_people_at(project=request.project, query=way.query, segment_id=kept),
+        }
         for way in result.ways_out(finder, query=query)
     ]
     several = len(query.get("all", [])) > 1
@@ -78,12 +83,14 @@ def _part(request: ProjectRequest, *, template: str, part: str, title: str) -> H
     if not request.htmx:
         asked = request.GET.copy()
         asked.setdefault("show", "all")
-        return redirect(f"{page_address(request)}?{asked.urlencode()}")
+        return redirect(f"{address.page(project=request.project)}?{asked.urlencode()}")
     try:
         with _found(request) as (finder, query, tree, ids):
-            context: dict[str, Any] = {"json": as_text(query), "address": address.write(query)}
+            kept = address.read_segment_id(request.GET)
+            written = address.write(query, segment_id=kept)
+            context: dict[str, Any] = {"json": as_text(query), "address": written, "segment_id": kept}
             if part == "find-property":
-                context["breakdown"] = result.by_property(finder, ids=ids, wanted=_name(request, "by"))
+                context |= _by_property(request, finder, query=query, ids=ids)
             elif part == "find-day":
                 context["day_chart"] = result.by_day(finder, tree=tree)
             elif ids:
@@ -103,7 +110,10 @@ def _part(request: ProjectRequest, *, template: str, part: str, title: str) -> H
 def _failed(request: ProjectRequest, *, part: str, title: str, message: str) -> HttpResponse:
     asked = QueryDict(mutable=True)
     asked["q"] = request.GET.get("q", "")
-    context = {"id": part, "title": title, "message": message, "retry": f"{page_address(request)}?{asked.urlencode()}"}
+    if (kept := address.read_segment_id(request.GET)) is not None:
+        asked["segment"] = str(kept)
+    retry = f"{address.page(project=request.project)}?{asked.urlencode()}"
+    context = {"id": part, "title": title, "message": message, "retry": retry}
     return render(request, "segments/find/_failed.html", context)
 
 

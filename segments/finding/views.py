@@ -4,6 +4,7 @@ A POST changes the form: a button adds or takes out a part, and a whole query le
 answers come as fragments. Nothing that was typed is lost, whatever is wrong with it.
 """
 
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -19,7 +20,7 @@ from profiles.http import ProjectRequest, require_role
 from profiles.models import Role
 from segments import saved
 from segments.audience.values import BadQuery
-from segments.find import LONGEST_MS, TooSlow, looking
+from segments.find import LONGEST_MS, Finder, TooSlow, looking
 from segments.finding import address as find_address
 from segments.finding import examples, recent, result
 from segments.finding import form as find_form
@@ -27,8 +28,9 @@ from segments.finding.builder.canonical import as_text, canonical
 from segments.finding.builder.fields import ADDS, act, read_fields
 from segments.finding.builder.nodes import Act, Group
 from segments.finding.builder.query import Odd, Problem, from_query
-from segments.finding.panels import page_address, rest
+from segments.finding.panels import rest
 from segments.models import Segment, SegmentType
+from segments.uses import find_users
 
 _SAVED_SHOWN: Final = 8
 _TOO_LONG: Final = (
@@ -42,44 +44,74 @@ def find_people(request: ProjectRequest) -> HttpResponseBase:
     """Show the form, and what the query of the address finds."""
     if request.method == "POST":
         return _change(request)
-    text = request.GET.get("q", "").strip()
+    text, changing = request.GET.get("q", "").strip(), _changing(request)
     if not text:
-        return _start(request)
+        return _start(request) if changing is None else _start_with(request, changing)
     try:
         query = find_address.read(text)
-        wanted = find_address.write(query)
+        wanted = _address(request, query, changing)
     except BadQuery as error:
         return _start(request, problem=error.message)
     except find_address.TooLong:
         return _start(request, problem=_TOO_LONG)
     if as_text(query) != text and not request.htmx:
-        return redirect(page_address(request) + wanted + ("&show=all" if "show" in request.GET else ""))
-    return render(request, "segments/find/page.html", _frame(request) | _ask(request, query))
+        return redirect(wanted + ("&show=all" if "show" in request.GET else ""))
+    return render(request, "segments/find/page.html", _frame(request, changing) | _ask(request, query, changing))
+
+
+# ---- a saved segment whose query is changed
+
+
+def _changing(request: ProjectRequest) -> Segment | None:
+    """Return the segment of Past Behavior that a query is to be saved to, if one is named and may be changed."""
+    named = find_address.read_segment_id(request.POST if request.method == "POST" else request.GET)
+    if named is None or not may(role=request.role, needs=Role.CREATOR):
+        return None
+    return Segment.objects.filter(project=request.project, pk=named, type=SegmentType.PAST_BEHAVIOR).first()
+
+
+def _start_with(request: ProjectRequest, segment: Segment) -> HttpResponse:
+    """Begin with the query that a segment has now."""
+    try:
+        return redirect(_address(request, segment.query, segment))
+    except find_address.TooLong:
+        return _start(request, problem=f"The query of {segment.name} is too long for an address: change it through the API.")
+
+
+def _address(request: ProjectRequest, query: Any, changing: Segment | None) -> str:
+    return find_address.find_people_at(
+        project=request.project, query=query, segment_id=changing.pk if changing is not None else None
+    )
 
 
 # ---- what a page shows
 
 
-def _frame(request: ProjectRequest) -> dict[str, Any]:
-    """Return what stands around the query."""
-    page = page_address(request)
+def _frame(request: ProjectRequest, changing: Segment | None) -> dict[str, Any]:
+    """Return what stands around the query; `changing` is the segment that it is to be saved to."""
 
-    def addressed(query: Any) -> str:
+    def addressed(each: Segment) -> str:
         try:
-            return page + find_address.write(canonical(query))
-        except find_address.TooLong:
-            return ""
+            return _address(request, each.query, changing)
+        except find_address.TooLong:  # the same people, by its name
+            return _address(request, find_address.in_segment(each.pk), changing)
 
     asked = recent.read(project=request.project, user=request.user)
     kept = Segment.objects.filter(project=request.project, type=SegmentType.PAST_BEHAVIOR, archived_at=None)
     return {
-        "recent": [{"sentence": each.sentence, "count": each.count, "address": addressed(each.query)} for each in asked],
+        "recent": [
+            {"sentence": each.sentence, "count": each.count, "address": _address(request, each.query, changing)}
+            for each in asked  # each was in an address
+        ],
         "saved": [
-            {"name": each.name, "size": each.size, "address": addressed(each.query)}
+            {"name": each.name, "size": each.size, "address": addressed(each)}
             for each in kept.order_by("-updated_at")[:_SAVED_SHOWN]
         ],
         "may_export": may(role=request.role, needs=Role.CREATOR),
         "share_url": request.build_absolute_uri(),
+        "changing": changing,
+        "segment_id": changing.pk if changing is not None else None,
+        "used_by": find_users(segment=changing) if changing is not None else [],
         "longest": LONGEST_MS // 1000,
     }
 
@@ -88,30 +120,34 @@ def _empty_form() -> Group:
     return read_fields({":kind": ["all"], "0:kind": ["did"]})
 
 
+def _examples(request: ProjectRequest, finder: Finder, changing: Segment | None) -> list[dict[str, str]]:
+    found = []
+    for each in examples.examples(finder):
+        with suppress(find_address.TooLong):
+            where = _address(request, each.query, changing)
+            found.append({"icon": each.icon, "title": each.title, "sentence": each.sentence, "address": where})
+    return found
+
+
 def _start(request: ProjectRequest, *, problem: str = "") -> HttpResponse:
     """Show an empty form and what can be asked."""
+    changing = _changing(request)
     context: dict[str, Any] = {"problem": problem, "form": _empty_form(), "examples": []}
     try:
         with looking(project=request.project, now=timezone.now()) as finder:
             context |= find_form.Seen(finder).context(context["form"])
-            page = page_address(request)
-            context["examples"] = [
-                {
-                    "icon": each.icon,
-                    "title": each.title,
-                    "sentence": each.sentence,
-                    "address": page + find_address.write(each.query),
-                }
-                for each in examples.examples(finder)
-            ]
+            context["examples"] = _examples(request, finder, changing)
     except TooSlow:
         context["slow"] = True
-    return render(request, "segments/find/page.html", _frame(request) | context)
+    return render(request, "segments/find/page.html", _frame(request, changing) | context)
 
 
-def _ask(request: ProjectRequest, query: Any, *, again: bool = False) -> dict[str, Any]:
+def _ask(request: ProjectRequest, query: Any, changing: Segment | None, *, again: bool = False) -> dict[str, Any]:
     """Return the form of a query and what it finds, or why it finds nothing; `again` when it was asked before."""
-    context: dict[str, Any] = {"json": as_text(query), "address": find_address.write(query)}
+    written = find_address.write(query, segment_id=changing.pk if changing is not None else None)
+    context: dict[str, Any] = {"json": as_text(query), "address": written}
+    if changing is not None:
+        context["is_changed"] = as_text(canonical(changing.query)) != context["json"]
     try:
         form: Group | None = from_query(query)
     except Odd:
@@ -182,7 +218,7 @@ def _change(request: ProjectRequest) -> HttpResponseBase:
     context |= {"problem": form.problems.get("", ""), "wrong": finds and bool(problems)}
     if not problems:
         try:
-            address = page_address(request) + find_address.write(query)
+            address = _address(request, query, _changing(request))
         except find_address.TooLong:
             return _answer_form(request, context | {"problem": _TOO_LONG})
         if request.htmx and not again:
@@ -198,9 +234,12 @@ def _change(request: ProjectRequest) -> HttpResponseBase:
 
 def _answer_form(request: ProjectRequest, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
     """Show the form alone: with HTMX, what was found before stays where it is."""
+    changing = _changing(request)
     if request.htmx:
+        context["segment_id"] = changing.pk if changing is not None else None
         return reswap(retarget(render(request, "segments/find/_form.html", context), "#query"), "outerHTML")
-    return render(request, "segments/find/page.html", _frame(request) | {"share_url": ""} | context, status=status)
+    framed = _frame(request, changing) | {"share_url": ""} | context
+    return render(request, "segments/find/page.html", framed, status=status)
 
 
 def _asked_before(request: ProjectRequest) -> str:
@@ -210,7 +249,9 @@ def _asked_before(request: ProjectRequest) -> str:
 
 def _answer_query(request: ProjectRequest, query: Any, *, address: str, finds: bool) -> HttpResponse:
     """Answer a whole query with HTMX, and put it into the address."""
-    asked = _frame(request) | _ask(request, query, again=not finds) | {"share_url": request.build_absolute_uri(address)}
+    changing = _changing(request)
+    asked = _frame(request, changing) | _ask(request, query, changing, again=not finds)
+    asked["share_url"] = request.build_absolute_uri(address)
     return push_url(render(request, "segments/find/_find.html", asked), address)
 
 
@@ -240,6 +281,7 @@ def save(request: ProjectRequest) -> HttpResponse:
     else:
         messages.success(request, f"{segment.name} is saved\nWhoever matches the query is in it, now and later.")
         return redirect("segment", request.project.public_id, segment.pk)
-    asked = _frame(request) | _ask(request, query, again=True) | context
-    asked["share_url"] = request.build_absolute_uri(page_address(request) + asked["address"])
+    changing = _changing(request)
+    asked = _frame(request, changing) | _ask(request, query, changing, again=True) | context
+    asked["share_url"] = request.build_absolute_uri(_address(request, query, changing))
     return render(request, "segments/find/page.html", asked, status=422)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from profiles.models import Project
-from segments.finding.links import find_people_at, in_exactly
+from segments.finding.address import find_people_at, in_exactly
 from segments.overlap.sets import Combination, Overlap
 
 ROW: Final = 34

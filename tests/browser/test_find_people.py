@@ -156,10 +156,67 @@ def test_a_marketer_finds_people_changes_the_query_shares_and_saves_it(site: Sit
     check(page)
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("status").filter(has_text="Carts of this month is saved")).to_be_visible()
+    page.wait_for_url(re.compile(r"/segments/\d+/$"))
+
+    # its statistics are those of the query
+    expect(page.locator("#segment-figures")).to_contain_text("20")
+    expect(page.locator("#segment-figures")).to_contain_text("50.0\N{NO-BREAK SPACE}% of all 40 people")
+    expect(page.locator(".means")).to_contain_text("Users who did Partner Sync where Action is Added")
+    expect(page.locator("#segment-reach li").filter(has_text="Email")).to_contain_text("13")
+    bars = page.locator("#segment-property .bars li")
+    expect(bars.first).to_contain_text(re.compile(r"Bangalore\s*8"))
+    assert find_faults_in_every_form(page) == {}
+    page.set_viewport_size({"width": 1280, "height": 860})
+
+    # why a person is in it: the events, and the segment
+    page.get_by_role("row").filter(has_text="c38").get_by_role("link", name="Why").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Why Customer 38 is in Carts of this month")
+    parts = page.locator(".part.holds")
+    expect(parts.filter(has_text="Did Partner Sync").last).to_be_visible()
+    expect(parts.filter(has_text="In Cart Drop off").last).to_be_visible()
+    assert find_faults_in_every_form(page) == {}
+    page.set_viewport_size({"width": 1280, "height": 860})
+    page.go_back()
+
+    # a bar leads to its people
+    bars.first.get_by_role("link", name="Bangalore").click()
+    expect(page.locator("#result > h2")).to_have_text("Users who are in Carts of this month and have City is Bangalore.")
+    expect(_count(page)).to_have_text("8")
     page.goto(shop.at("segments/find-people/"))
     page.locator("summary").filter(has_text="Recent").click()
-    page.get_by_role("link", name="Carts of this month").click()
+    page.locator(".recents a").filter(has=page.get_by_text("Carts of this month", exact=True)).click()
     expect(_count(page)).to_have_text("20")
+
+
+def test_the_query_of_a_saved_segment_is_changed_and_saved_to_it(shop: Place, visit: Visit) -> None:
+    page = visit()
+    page.goto(shop.at('segments/find-people/?q={"all":[{"op":"equals","property":"City","value":"Pune"}]}'))
+    page.locator("#save summary").click()
+    page.get_by_label("Name of the segment").fill("From one city")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.wait_for_url(re.compile(r"/segments/\d+/$"))
+    segment = page.url
+    page.get_by_role("link", name="Change its query").click()
+    expect(page.get_by_text("This is the query of From one city as it is saved.")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Breadcrumb").get_by_role("link", name="From one city")).to_be_visible()
+    page.evaluate(MARK)
+    value = page.get_by_role("form", name="Who to find").get_by_label("Value", exact=True)
+    value.fill("Kochi")
+    value.press("Tab")
+    expect(page.locator("#result > h2")).to_have_text("Users who have City is Kochi.")
+    expect(page).to_have_url(re.compile(r"&segment=\d+$"))
+    assert page.evaluate(STAYED)
+    expect(page.locator("summary").filter(has_text="Save as a new segment")).to_be_visible()
+    assert find_faults_in_every_form(page) == {}
+    page.set_viewport_size({"width": 1280, "height": 860})
+    page.get_by_role("link", name="Start over").click()
+    expect(page.locator("#result > h2")).to_have_text("Users who have City is Pune.")
+    value.fill("Kochi")
+    value.press("Tab")
+    page.get_by_role("button", name="Save to From one city").click()
+    expect(page.get_by_role("status").filter(has_text="From one city has another query")).to_be_visible()
+    assert page.url == segment
+    expect(page.locator(".means")).to_have_text("Users who have City is Kochi.")
 
 
 def test_the_people_found_are_exported_in_the_background(shop: Place, visit: Visit) -> None:

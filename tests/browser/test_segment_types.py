@@ -102,9 +102,11 @@ def test_a_list_is_uploaded_reported_added_to_and_deleted_with_a_warning(  # noq
     expect(shown.get_by_role("alert")).to_contain_text("It is made of Opening guests")
     check(shown)
     shown.get_by_role("link", name="Edit its query").click()
-    address = shown.get_by_role("link", name="Change it in Find People").get_attribute("href")
-    assert address is not None
-    assert address.endswith(f"&segment={user_id}")
+    assert find_faults_in_every_form(shown) == {}
+    shown.get_by_role("link", name="Change it in Find People").click()
+    shown.wait_for_url(f"**&segment={user_id}")
+    form = shown.get_by_role("form", name="Who to find")
+    expect(form.get_by_role("alert")).to_contain_text("There is no segment")
     assert find_faults_in_every_form(shown) == {}
 
 

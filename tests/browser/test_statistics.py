@@ -21,8 +21,8 @@ pytestmark = pytest.mark.browser
 MARK = "window.stayed = true"
 STAYED = "window.stayed === true"
 SAVED = """
-INSERT INTO segment (project_id, type, name, size, created_at, updated_at, query, description, sync_mode)
-SELECT id, 'past_behavior', %s, 0, now(), now(), %s, '', 'one_time' FROM project WHERE public_id = %s RETURNING id
+INSERT INTO segment (project_id, type, name, size, created_at, updated_at, query, description, problem, sync_mode)
+SELECT id, 'past_behavior', %s, 0, now(), now(), %s, '', '', 'one_time' FROM project WHERE public_id = %s RETURNING id
 """
 
 
@@ -99,7 +99,7 @@ def test_the_figures_of_a_segment_change_without_a_reload(shop: Place, visit: Vi
     expect(page.locator("#segment-property")).to_contain_text("Silver")
     assert page.evaluate(STAYED)
     assert _asks(page.get_by_role("link", name="Find these people").first.get_attribute("href")) == {
-        "segments": {"include": [shop.segment_id()]}
+        "all": [{"segments": {"include": [shop.segment_id()]}}]
     }
     used = page.get_by_role("region", name="Used by")
     expect(used.get_by_role("link")).to_have_text("In Pune with a cart")

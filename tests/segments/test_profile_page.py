@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from profiles.events import record
-from profiles.models import Alias, Profile, Project, User
+from profiles.models import Alias, DeviceToken, Profile, Project, User
 from segments.models import Segment
 from segments.timeline import PAGE_SIZE, read_place
 from tests.cast import Partner
@@ -34,6 +34,20 @@ def person(project: Project, identity: str = "asha", **facts: Any) -> Profile:
 def do(profile: Profile, name: str, *moments: Any, **properties: Any) -> None:
     events = [(profile.pk, moment, properties) for moment in moments]
     record(project_id=profile.project_id, name=name, events=events, source="Test", source_id=None, at=timezone.now())
+
+
+def test_a_person_is_reached_by_each_channel_that_has_an_address(harbour: Project, reader: Client) -> None:
+    asha = person(harbour, email="asha@example.in", phone="+919812345678")
+    for kind, token in (("fcm", "a"), ("apns", "b"), ("fcm", "c"), ("chrome", "d")):
+        DeviceToken.objects.create(project=harbour, profile=asha, kind=kind, token=token)
+    person(harbour, "ben", email="")
+    assert (
+        "Reachable on Email asha@example.in SMS +919812345678 Mobile Push 2 Android, Apple Web Push Chrome WhatsApp +919812345678"
+        in words(reader.get(at(harbour, "asha")))
+    )
+    assert "Reachable on Email No address SMS No phone Mobile Push No device Web Push No browser WhatsApp No phone" in words(
+        reader.get(at(harbour, "ben"))
+    )
 
 
 def test_a_person_whom_syncs_moved(mixpanel: Partner, reader: Client) -> None:
@@ -97,7 +111,7 @@ def test_properties_are_cut_filtered_and_shown_as_words(harbour: Project, reader
     filtered = words(reader.get(at(harbour, "asha", "?property=TEA")))
     assert "Tags tea, 5" in filtered
     assert "1 of 25" in filtered
-    assert "Email asha" not in filtered
+    assert "Email asha@example.in Mixpanel" not in filtered
     assert "No property has “zzz” in its name or value." in words(reader.get(at(harbour, "asha", "?property=zzz")))
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from profiles.models import Project
 from segments.csv_export import quote
@@ -281,3 +282,52 @@ def test_who_is_not_signed_in_is_sent_to_sign_in(client: Client, harbour: Projec
     segment = make_segment("Cart Drop off")
     for address in (at("segments", harbour), at("segment", harbour, segment.pk), at("syncs", harbour)):
         assert client.get(address)["Location"].startswith("/sign-in/")
+
+
+# ---- what the list and the page offer
+
+
+def test_a_large_segment_is_exported_in_the_background_from_everywhere(
+    as_bob: Client, as_mara: Client, harbour: Project, make_segment: MakeSegment
+) -> None:
+    small, large = make_segment("Small"), make_segment("Large")
+    for segment, size in ((small, 50_000), (large, 50_001)):
+        Segment.objects.filter(pk=segment.pk).update(size=size)
+    at_once = f'href="{at("segment-people", harbour, small.pk)}?format=csv"'
+    listed = text(as_bob, at("segments", harbour))
+    assert at_once in listed
+    assert at_once in text(as_bob, at("segment", harbour, small.pk))
+    as_job = f"downloads/new/?segment={large.pk}"
+    shown = text(as_bob, at("segment", harbour, large.pk))
+    assert f'formaction="{at("segment", harbour, large.pk)}../{as_job}"' in listed
+    assert f'action="{at("download-new", harbour)}?segment={large.pk}"' in shown
+    for page_of_it in (listed, shown):
+        assert f"{at('segment-people', harbour, large.pk)}?format=csv" not in page_of_it
+    for address in (at("segments", harbour), at("segment", harbour, large.pk)):
+        assert as_job not in text(as_mara, address)
+
+
+def test_chosen_segments_are_compared(
+    as_mara: Client, harbour: Project, make_segment: MakeSegment, make_people: MakePeople
+) -> None:
+    ann, ben = make_people("ann", "ben")
+    first, second = make_segment("First", people=[ann, ben]), make_segment("Second", people=[ben])
+    compare = at("segments-overlap", harbour)
+    assert f'<button class="btn btn-s" type="submit" formaction="{compare}">' in text(as_mara, at("segments", harbour))
+    shown = text(as_mara, f"{compare}?id={first.pk}&id={second.pk}")
+    assert "First and Second" in shown
+
+
+def test_a_saved_query_of_today_has_no_change_since_yesterday(as_mara: Client, harbour: Project) -> None:
+    segment = Segment.objects.create(
+        project=harbour,
+        name="New",
+        type="past_behavior",
+        query={"all": []},
+        size=7,
+        created_at=timezone.now(),
+        updated_at=timezone.now(),
+    )
+    assert "Not counted before today" in text(as_mara, at("segments", harbour))
+    Segment.objects.filter(pk=segment.pk).update(created_at=timezone.now() - timedelta(days=2))
+    assert '<span class="plus">+7</span>' in text(as_mara, at("segments", harbour))

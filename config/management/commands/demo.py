@@ -6,8 +6,10 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 
 from config.demo.story import Story, Stuck
+from config.demo.team import Refused, Team
 from integrations.loopback import Caller, NotReached
 from profiles.accounts import create_project, give_role
 from profiles.credentials import make_passcode
@@ -51,19 +53,24 @@ class Command(BaseCommand):
         try:
             self._require_server(url)
             project, passcode = self._make_project(count=len(earlier))
-            password = self._make_admin(project)
+            user, password = self._make_admin(project)
             self.stdout.write(f"{project.name} ({project.public_id}), {people:,} customers, sent to {url}")
             with (
                 Caller(base_url=url, public_id=project.public_id, passcode=passcode, timeout=60) as caller,
                 Caller(base_url=url, public_id=project.public_id, passcode="not-the-passcode", timeout=60) as stranger,
             ):
                 Story(project=project, caller=caller, stranger=stranger, people=people, say=self._say).tell()
-        except (NotReached, Stuck) as error:
+                count = Team(project=project, caller=caller, user=user, now=timezone.now()).work()
+                self._say(f"{count:,} records uploaded through the API, segments of every type made")
+        except (NotReached, Refused, Stuck) as error:
             raise CommandError(str(error)) from error
         self._say(f"Done in {time.monotonic() - started:.0f} s")
         self.stdout.write(f"\nOpen {url}/p/{project.public_id}/segments/")
         self.stdout.write("Worth a look: Cart Drop off (changes daily), Push opted out (a mass removal), Store opening guests,")
-        self.stdout.write("Singapore (rejected members, phones not understood), Warehouse sale sign-ups (an incomplete sync).")
+        self.stdout.write("Singapore (rejected members, phones not understood), Warehouse sale sign-ups (an incomplete sync),")
+        self.stdout.write(
+            "Carted, not bought (a saved query), Orders above 1,500 (filled live), Tasting evening guests (a file)."
+        )
         self.stdout.write(f"Sign in as {EMAIL} with the password {password}")
 
     def _say(self, words: str) -> None:
@@ -89,8 +96,8 @@ class Command(BaseCommand):
         project.save(update_fields=["timezone"])
         return project, passcode
 
-    def _make_admin(self, project: Project) -> str:
-        """Return the password of the demo's sign-in; a new one each time, because none is stored."""
+    def _make_admin(self, project: Project) -> tuple[User, str]:
+        """Return the account and the password of the demo's sign-in; a new one each time, because none is stored."""
         password = secrets.token_urlsafe(9)
         user = User.objects.filter(email=EMAIL).first()
         if user is None:
@@ -102,4 +109,4 @@ class Command(BaseCommand):
         make_passcode(project=project, name="data-team-scripts", by=user)
         user.last_project = project
         user.save(update_fields=["last_project"])
-        return password
+        return user, password

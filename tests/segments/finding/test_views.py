@@ -1,5 +1,6 @@
 """The page Find People: the address, the form, the answer and its parts, with and without HTMX."""
 
+import html
 import json
 import re
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from django.urls import reverse
 
 from profiles.models import EventName, Profile, Project, User
 from profiles.statements import run
-from segments import find
+from segments import find, saved
 from segments.audience.values import BadQuery
 from segments.finding import address as find_address
 from segments.finding import recent
@@ -23,6 +24,8 @@ from tests.segments.conftest import MakePeople, MakeSegment, at, signed_in, text
 from tests.sender import page as sent
 
 HTMX = {"HX-Request": "true"}
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+BAR = re.compile(r'title="Find those with ([\w: ]+)".*?<span class="num">(\d+)</span>')
 CITY = {"property": "City", "op": "equals", "value": "Bangalore"}
 JOINED = {"did": {"event": "Partner Sync", "where": [{"property": "Action", "op": "equals", "value": "Added"}]}}
 
@@ -324,9 +327,106 @@ def test_people_are_split_by_city_first_and_by_any_property(as_mara: Client, sho
     query = {"all": [JOINED]}
     shown = text(as_mara, asking(shop, query, "find-by-property"), headers=HTMX)
     assert "<option selected>City</option>" in shown
-    assert re.findall(r'title="(\w+)".*?<span class="num">(\d+)</span>', shown) == [("Bangalore", "2"), ("Mumbai", "2")]
+    assert BAR.findall(shown) == [("City: Bangalore", "2"), ("City: Mumbai", "2")]
     shown = text(as_mara, asking(shop, query, "find-by-property", "&by=Age"), headers=HTMX)
-    assert re.findall(r'title="([\w ]+)".*?<span class="num">(\d+)</span>', shown) == [("34", "1"), ("Not set", "3")]
+    assert BAR.findall(shown) == [("Age: 34", "1"), ("Age: Not set", "3")]
+
+
+def test_a_bar_leads_to_its_people(as_mara: Client, shop: Project) -> None:
+    for by, value, part in (
+        ("Age", "34", {"property": "Age", "op": "equals", "value": 34}),
+        ("Age", "Not set", {"property": "Age", "op": "is_not_set"}),
+        ("City", "Mumbai", {"property": "City", "op": "equals", "value": "Mumbai"}),
+    ):
+        shown = text(as_mara, asking(shop, {"any": [JOINED]}, "find-by-property", f"&by={by}"), headers=HTMX)
+        link = html.unescape(re.search(rf'href="([^"]+)" title="Find those with {by}: {value}"', shown)[1])  # type: ignore[index]
+        assert query_of(link) == {"all": [{"any": [JOINED]}, part]}
+        count = re.search(rf'title="Find those with {by}: {value}".*?<span class="num">(\d+)</span>', shown)[1]  # type: ignore[index]
+        assert f'id="count">{count}<' in text(as_mara, link)
+    again = text(as_mara, asking(shop, {"all": [CITY]}, "find-by-property"), headers=HTMX)
+    assert query_of(html.unescape(re.search(r'href="([^"]+)" title="Find those', again)[1])) == {"all": [CITY]}  # type: ignore[index]
+
+
+def test_a_value_that_no_address_holds_has_a_bar_without_a_link(as_mara: Client, shop: Project) -> None:
+    Profile.objects.filter(project=shop).update(properties={"Note": "é" * 1200})
+    shown = text(as_mara, asking(shop, {"all": []}, "find-by-property", "&by=Note"), headers=HTMX)
+    assert '<span class="num">4</span>' in shown
+    assert "Find those" not in shown
+
+
+# ---- the query of a saved segment
+
+
+@pytest.fixture
+def saved_carts(shop: Project) -> Segment:
+    """A segment of Past Behavior, and another one that is made of it."""
+    made = saved.create_past_behavior(project=shop, name="From Bangalore", query=CITY, by=None, now=NOW)
+    more = {"segments": {"exclude": [made.pk]}}
+    saved.create_past_behavior(project=shop, name="From elsewhere", query=more, by=None, now=NOW)
+    return made
+
+
+def test_a_saved_segment_begins_with_its_query_and_is_saved_to(as_bob: Client, shop: Project, saved_carts: Segment) -> None:
+    kept = f"&segment={saved_carts.pk}"
+    begun = as_bob.get(at("find-people", shop) + "?" + kept[1:])
+    assert begun["Location"] == asking(shop, {"all": [CITY]}).replace("%3A", ":").replace("%2C", ",") + kept
+    shown = text(as_bob, begun["Location"])
+    assert "until you save to it, and so does 1 segment made of it." in shown
+    assert f'<a href="{at("segment", shop, saved_carts.pk)}">From Bangalore</a></li>' in shown
+    assert "This is the query of From Bangalore as it is saved." in shown
+    assert at("segment-query", shop, saved_carts.pk) not in shown
+
+    # the query changes, with HTMX and without; the segment stays named
+    fields = {"segment": str(saved_carts.pk), ":kind": "all", "0:kind": "property", "0:property": "City", "0:op": "equals"}
+    changed = {**CITY, "value": "Mumbai"}
+    plain = post(as_bob, shop, {**fields, "0:value": "Mumbai", "act": "find"})
+    assert (query_of(plain["Location"]), plain["Location"].endswith(kept)) == ({"all": [changed]}, True)
+    lively = post(as_bob, shop, {**fields, "0:value": "Mumbai", "act": "find"}, headers=HTMX)
+    assert lively["HX-Push-Url"] == plain["Location"]
+    for said in (text(as_bob, plain["Location"]), lively.content.decode()):
+        assert "Save to From Bangalore" in said
+        assert "Save as a new segment" in said
+        assert f'<input type="hidden" name="segment" value="{saved_carts.pk}">' in said
+        for panel in ("by-property", "people"):
+            assert re.search(rf'hx-get="[^"]*/{panel}/[^"]*&amp;segment={saved_carts.pk}"', said) or panel not in said
+    unfinished = post(as_bob, shop, {**fields, "act": "did"}, headers=HTMX)
+    assert f'name="segment" value="{saved_carts.pk}"' in unfinished.content.decode()
+    by = text(as_bob, asking(shop, {"all": [CITY]}, "find-by-property", kept), headers=HTMX)
+    assert f"&amp;segment={saved_carts.pk}" in by
+    assert f'name="segment" value="{saved_carts.pk}"' in by
+
+    as_bob.post(at("segment-query", shop, saved_carts.pk), {"q": json.dumps({"all": [changed]})})
+    saved_carts.refresh_from_db()
+    assert saved_carts.query == {"all": [changed]}
+    taken = as_bob.post(
+        at("find-save", shop), {"q": json.dumps(CITY), "name": "From Bangalore", "segment": str(saved_carts.pk)}
+    )
+    assert "There is a segment From Bangalore already" in taken.content.decode()
+    assert "Save to From Bangalore" in taken.content.decode()
+
+
+def test_who_may_not_change_a_segment_or_names_none_is_shown_the_query_alone(
+    as_mara: Client, as_bob: Client, shop: Project, elsewhere: Project, saved_carts: Segment
+) -> None:
+    others = saved.create_past_behavior(project=elsewhere, name="Others", query={"all": []}, by=None, now=NOW)
+    cart = Segment.objects.get(project=shop, name="Cart Drop off")
+    for client, named in ((as_mara, saved_carts.pk), (as_bob, others.pk), (as_bob, cart.pk), (as_bob, "x"), (as_bob, "9" * 30)):
+        shown = text(client, asking(shop, {"all": [JOINED]}, more=f"&segment={named}"))
+        assert 'id="count">4<' in shown
+        assert "Save to" not in shown
+        assert "Others" not in shown
+        assert "Begin with a question" in text(client, at("find-people", shop) + f"?segment={named}")
+
+
+def test_a_saved_query_that_no_address_holds_is_named_instead(as_bob: Client, shop: Project) -> None:
+    long = {"all": [{"property": "City", "op": "in", "value": ["x" * 1000] * 9 + ["Mumbai"]}]}
+    segment = saved.create_past_behavior(project=shop, name="Long", query=long, by=None, now=NOW)
+    assert "too long for an address: change it through the API" in text(
+        as_bob, at("find-people", shop) + f"?segment={segment.pk}"
+    )
+    shown = text(as_bob, at("find-people", shop))
+    link = re.search(r'href="([^"]+)">(?:<svg.*?</svg>)?<span class="clip">Long<', shown)[1]  # type: ignore[index]
+    assert query_of(html.unescape(link)) == {"all": [{"segments": {"include": [segment.pk]}}]}
 
 
 def test_the_first_event_is_shown_by_day(as_mara: Client, shop: Project) -> None:
