@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from http.client import HTTPConnection
 from statistics import median, quantiles
 from typing import Any, Final, LiteralString
-from urllib.parse import urlencode
 
 import django
 import psycopg
@@ -32,6 +31,8 @@ from profiles.models import Project, ProjectRole, Role, User  # noqa: E402
 from profiles.statements import fetch_one, run  # noqa: E402
 from segments import membership  # noqa: E402
 from segments.find import looking  # noqa: E402
+from segments.finding import address  # noqa: E402
+from segments.finding.builder.canonical import canonical  # noqa: E402
 from segments.models import Segment  # noqa: E402
 
 DAYS: Final = 90
@@ -247,9 +248,9 @@ class Bench:
         for name, query in shapes.items():
             caller.search(query)
             api = [caller.search(query) for _ in range(ASKED)]
-            address = "segments/find-people/?" + urlencode({"q": json.dumps(query, separators=(",", ":"))})
-            caller.page(address)
-            pages = [caller.page(address) for _ in range(ASKED)]
+            page = "segments/find-people/" + address.write(canonical(query))
+            caller.page(page)
+            pages = [caller.page(page) for _ in range(ASKED)]
             log, count = self._ask_log(query)
             if {count} != {each for _, each in api}:
                 sys.exit(f"{name}: the log finds {count}, the index {api[0][1]}.")
