@@ -78,7 +78,6 @@ WHERE project_id = %(project_id)s AND event_name_id = gone.name AND event_column
     AND event_column.part = gone.part
 """
 
-
 # Uses index: event_value_of_day
 DROP_VALUES = """
 DELETE FROM event_value USING unnest(%(names)s::bigint[], %(days)s::date[], %(parts)s::smallint[]) AS gone(name, day, part)

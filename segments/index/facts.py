@@ -134,6 +134,11 @@ class Index:
         """Tell whether there was an event of this name."""
         return self._event(name) is not None
 
+    def event_id(self, name: str) -> int | None:
+        """Return the id of an event's name, None when there was no such event."""
+        found = self._event(name)
+        return None if found is None else found[0]
+
     def _event(self, name: str) -> tuple[int, date | None, date | None] | None:
         """Return the id of an event's name, and its first and last day; None when there was none."""
         if name not in self._events:

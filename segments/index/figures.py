@@ -41,8 +41,6 @@ SELECT property, sum(count)::bigint FROM event_column
 WHERE project_id = %(project_id)s AND event_name_id = %(event)s GROUP BY property
 """
 
-FIND_EVENT = "SELECT id FROM event_name WHERE project_id = %(project_id)s AND name = %(name)s"
-
 # Uses index: event_column primary key
 READ_EVENT_VALUES = """
 SELECT values FROM event_column WHERE project_id = %(project_id)s AND event_name_id = %(event)s AND property = %(name)s
@@ -141,7 +139,9 @@ def events(index: Index) -> Counter[str]:
 
 def event_properties(index: Index, event: str) -> Counter[str]:
     """Count the properties of the events of a name."""
-    event_id = _event_id(index, event)
+    event_id = index.event_id(event)
+    if event_id is None:
+        return Counter()
     rows = run(COUNT_EVENT_PROPERTIES, {"project_id": index.project_id, "event": event_id}).fetchall()
     counts: Counter[str] = Counter(dict(rows))
     for batch in index.batches_of(event_id):
@@ -155,7 +155,9 @@ def event_properties(index: Index, event: str) -> Counter[str]:
 def event_values(index: Index, event: str, name: str) -> list[Named]:
     """Count the values that a property of an event had on the last days on which it had some."""
     counted = Tally()
-    event_id = _event_id(index, event)
+    event_id = index.event_id(event)
+    if event_id is None:
+        return []
     asked = {"project_id": index.project_id, "event": event_id, "name": name, "limit": _DAYS_OF_VALUES}
     try:
         for (values,) in run(READ_EVENT_VALUES, asked).fetchall():
@@ -168,14 +170,11 @@ def event_values(index: Index, event: str, name: str) -> list[Named]:
     return counted.named()
 
 
-def _event_id(index: Index, event: str) -> int:
-    row = run(FIND_EVENT, {"project_id": index.project_id, "name": event}).fetchone()
-    return int(row[0]) if row else 0
-
-
 def days_of_event(index: Index, event: str, *, days: int) -> dict[date, tuple[int, int]]:
     """Return of the last days those on which an event happened: how often, and how many people did it."""
-    event_id = _event_id(index, event)
+    event_id = index.event_id(event)
+    if event_id is None:
+        return {}
     since = index.today - timedelta(days=days)
     asked = {"project_id": index.project_id, "event": event_id, "since": since, "today": index.today}
     found: dict[date, tuple[int, Counts]] = {}

@@ -5,22 +5,19 @@ The caller holds the index (`state.hold`) and the transaction.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, LiteralString
+from typing import Any, LiteralString
 
 import numpy as np
 from pyroaring import BitMap64
 
-from profiles.models import DeviceToken
 from profiles.statements import run
 from segments.audience.compile import SYSTEM_PROPERTIES
 from segments.index.bitmaps import CHUNK_SIZE, Lows, chunks_of, from_chunks, lows_of, mask_of
 from segments.index.columns import Column, column_of, decode, encode, has_room_for, join, take
+from segments.log import WEB_TOKENS
 from segments.models import ProfileColumn
 
 PRESENT, PROPERTY, CHANNEL = map(int, ProfileColumn.Kind.values)
-# Whom a channel of api.md reaches: who has an address of this property, or a token of one of these kinds.
-BY_PROPERTY: Final = {"email": "Email", "sms": "Phone"}
-WEB_TOKENS: Final = (DeviceToken.Kind.CHROME, DeviceToken.Kind.FIREFOX, DeviceToken.Kind.SAFARI)
 # A property of people, or a channel, by its kind and name.
 Key = tuple[int, str]
 

@@ -9,7 +9,7 @@ from pyroaring import BitMap64
 
 from profiles.changes import note_changed
 from profiles.events import raise_for_all, record
-from profiles.models import EventBatch, Profile, Project
+from profiles.models import DeviceToken, EventBatch, Profile, Project
 from segments.find import looking
 from segments.index import compact as compacting
 from segments.index.compact import compact, find_waiting
@@ -107,3 +107,17 @@ def test_a_rebuild_mends_what_is_broken_and_drops_what_is_not_in_the_log(harbour
     asked = {"did": {"event": "Charged", "where": [{"property": "n", "op": "equals", "value": 1}]}}
     assert find(harbour, asked) == {"asha"}
     assert not EventColumn.objects.filter(project=harbour, property="gone").exists()
+
+
+def test_devices_and_browsers_are_told_apart_before_and_after_they_are_taken_in(harbour: Project) -> None:
+    rebuild(project=harbour, now=NOW)
+    asha, ben = make(harbour, "asha"), make(harbour, "ben")
+    for profile_id, kind in ((asha, "fcm"), (asha, "chrome"), (ben, "safari")):
+        DeviceToken.objects.create(project=harbour, profile_id=profile_id, kind=kind, token=f"{kind} of {profile_id}")
+    note_changed(project_id=harbour.pk, profile_ids=BitMap64([asha, ben]), updates=0)
+    for _ in ("waiting", "taken in"):
+        with looking(project=harbour, now=NOW) as finder:
+            assert finder.facts is not finder.log
+            reach = {each.channel: each.count for each in finder.reach(finder.everyone()).channels}
+        assert (reach["push"], reach["web_push"], reach["email"]) == (1, 2, 0)
+        assert compact(project=harbour, now=NOW) is False
